@@ -2,13 +2,14 @@
 /*
  * Legacy virtio (0.9 layout, PCI I/O ports) for the user-level drivers: disk, network, serial.
  *
- * Two layers. virtq.c is the ring alone: plain memory, no device access, so that the host tests can play the device.
- * virtio.c finds the device, negotiates and rings the doorbell. A driver is single-threaded and owns its
- * device; nothing here blocks or allocates after virtio_queue_setup().
+ * Two layers. virtq.c is the ring alone: plain memory, no device access, so that the host tests can
+ * play the device. virtio.c finds the device, negotiates and rings the doorbell. A driver is
+ * single-threaded and owns its device; nothing here blocks or allocates after virtio_queue_setup().
  *
- * The life of a request: virtq_add() links its segments into free descriptors, for as many requests as the driver has;
- * virtq_kick() shows them all to the device at once; virtq_pop() hands back the token of each finished request.
- * A device is a peer, not a friend: an impossible used entry is dropped and counted in `bad`.
+ * The life of a request: virtq_add() links its segments into free descriptors, for as many requests
+ * as the driver has; virtq_kick() shows them all to the device at once; virtq_pop() hands back the
+ * token of each finished request. A device is a peer, not a friend: an impossible used entry is
+ * dropped and counted in `bad`.
  */
 #ifndef SERVERS_LIB_VIRTIO_H
 #define SERVERS_LIB_VIRTIO_H
@@ -71,7 +72,8 @@ struct virtq {
 	uint16_t index;	    /* number of the queue at its device */
 	uint16_t io;	    /* port base of its device */
 	bool event_idx;
-	unsigned bad;	    /* impossible used entries dropped */
+	bool interrupts; /* wanted */
+	unsigned bad;	 /* impossible used entries dropped */
 };
 
 /* The ring alone (virtq.c). */
@@ -81,17 +83,22 @@ size_t virtq_bytes(unsigned size);
 /* `mem` is zeroed and lives as long as the queue; `token` has `size` entries. */
 void virtq_init(struct virtq *q, unsigned size, void *mem, void **token, bool event_idx);
 /*
- * Queue one request: `nout` segments the device reads, then `nin` segments it writes. `token` (not NULL) comes back from
- * virtq_pop(). False: not enough free descriptors (nothing was changed); try again after a pop.
+ * Queue one request: `nout` segments the device reads, then `nin` segments it writes. `token` (not
+ * NULL) comes back from virtq_pop(). False: not enough free descriptors (nothing was changed); try
+ * again after a pop.
  */
-bool virtq_add(struct virtq *q, const struct virtio_seg *seg, unsigned nout, unsigned nin, void *token);
-/* Show the device what was added; true if it asked to be notified of that. Use virtq_kick() on a real device. */
+bool virtq_add(struct virtq *q, const struct virtio_seg *seg, unsigned nout, unsigned nin,
+	       void *token);
+/* Show the device what was added; true if it asked to be notified of that. Use virtq_kick() on a
+ * real device. */
 bool virtq_publish(struct virtq *q);
-/* Token of one finished request, with the bytes the device wrote to it in *written (may be NULL); NULL if there is none. */
+/* Token of one finished request, with the bytes the device wrote to it in *written (may be NULL);
+ * NULL if there is none. */
 void *virtq_pop(struct virtq *q, uint32_t *written);
 /*
- * Ask for interrupts, or to be spared them while polling. When switching on, true means that something finished
- * meanwhile: pop it before sleeping, or the interrupt for it will never come.
+ * Ask for interrupts (as after virtq_init), or to be spared them while polling. When switching on,
+ * true means that something finished meanwhile: pop it before sleeping, or the interrupt for it
+ * will never come. The same holds for sleeping before virtq_pop() has returned NULL.
  */
 bool virtq_interrupts(struct virtq *q, bool on);
 
@@ -105,19 +112,21 @@ struct virtio_dev {
 	uint32_t features; /* what both sides agreed on */
 };
 
-/* Find the first device of that kind, enable its ports and bus mastering, reset it. -ENODEV if there is none. */
+/* Find the first device of that kind, enable its ports and bus mastering, reset it. -ENODEV if
+ * there is none. */
 int virtio_find(struct virtio_dev *d, enum virtio_id id);
 /* Agree on the features that both the device and `wanted` have. */
 void virtio_negotiate(struct virtio_dev *d, uint32_t wanted);
-/* Set up queue `index` with the size the device dictates. -ENOENT: the device has no such queue; -ENOMEM. */
+/* Set up queue `index` with the size the device dictates. -ENOENT: the device has no such queue;
+ * -ENOMEM. */
 int virtio_queue_setup(struct virtio_dev *d, unsigned index, struct virtq *q);
 /* Driver is ready: after all queues are set up, before the first kick. */
 void virtio_start(struct virtio_dev *d);
 /* Publish what was added and ring the doorbell if the device wants that. */
 void virtq_kick(struct virtq *q);
 /*
- * Read and clear the interrupt status: bit 0 a queue moved, bit 1 the configuration changed, 0 not ours (shared line).
- * Call it before wh_irq_ack(): the line is level-triggered.
+ * Read and clear the interrupt status: bit 0 a queue moved, bit 1 the configuration changed, 0 not
+ * ours (shared line). Call it before wh_irq_ack(): the line is level-triggered.
  */
 unsigned virtio_isr(struct virtio_dev *d);
 /* Device-specific configuration, little-endian, byte offset from its start. */

@@ -17,7 +17,8 @@ static size_t used_offset(unsigned size)
 	return (front + RING_ALIGN - 1) & ~(size_t)(RING_ALIGN - 1);
 }
 
-/* With EVENT_IDX each side keeps, behind the other's ring, the index at which it wants to hear again. */
+/* With EVENT_IDX each side keeps, behind the other's ring, the index at which it wants to hear
+ * again. */
 static volatile uint16_t *used_event(struct virtq *q)
 {
 	return &q->avail->ring[q->size];
@@ -25,12 +26,15 @@ static volatile uint16_t *used_event(struct virtq *q)
 
 static uint16_t avail_event(struct virtq *q)
 {
-	return *(volatile uint16_t *)&q->used->ring[q->size];
+	volatile void *behind = &q->used->ring[q->size];
+
+	return *(volatile uint16_t *)behind;
 }
 
 size_t virtq_bytes(unsigned size)
 {
-	size_t bytes = used_offset(size) + sizeof(uint16_t) * 3 + sizeof(struct vring_used_elem) * size;
+	size_t bytes =
+		used_offset(size) + sizeof(uint16_t) * 3 + sizeof(struct vring_used_elem) * size;
 
 	return (bytes + RING_ALIGN - 1) & ~(size_t)(RING_ALIGN - 1);
 }
@@ -45,6 +49,7 @@ void virtq_init(struct virtq *q, unsigned size, void *mem, void **token, bool ev
 		.size = size,
 		.free = size,
 		.event_idx = event_idx,
+		.interrupts = true,
 	};
 	for (unsigned i = 0; i < size; i++) {
 		q->desc[i].next = i + 1;
@@ -52,7 +57,8 @@ void virtq_init(struct virtq *q, unsigned size, void *mem, void **token, bool ev
 	}
 }
 
-bool virtq_add(struct virtq *q, const struct virtio_seg *seg, unsigned nout, unsigned nin, void *token)
+bool virtq_add(struct virtq *q, const struct virtio_seg *seg, unsigned nout, unsigned nin,
+	       void *token)
 {
 	unsigned n = nout + nin;
 	uint16_t head = q->free_head, d = head;
@@ -99,6 +105,19 @@ static void free_chain(struct virtq *q, uint16_t head)
 	q->free += n;
 }
 
+/*
+ * With EVENT_IDX the device interrupts once per index that we name, so the index moves along with
+ * us. The barrier puts it before our next look at used->idx: what finishes after that look is
+ * interrupted for.
+ */
+static void rearm(struct virtq *q)
+{
+	if (q->event_idx && q->interrupts) {
+		*used_event(q) = q->seen;
+		full_barrier();
+	}
+}
+
 void *virtq_pop(struct virtq *q, uint32_t *written)
 {
 	while (q->seen != q->used->idx) {
@@ -114,6 +133,7 @@ void *virtq_pop(struct virtq *q, uint32_t *written)
 
 		q->token[id] = NULL;
 		free_chain(q, id);
+		rearm(q);
 		if (written)
 			*written = len;
 		return token;
@@ -123,7 +143,8 @@ void *virtq_pop(struct virtq *q, uint32_t *written)
 
 bool virtq_interrupts(struct virtq *q, bool on)
 {
-	if (q->event_idx) /* "not before the index just behind": half a turn of 2^16 away */
+	q->interrupts = on;
+	if (q->event_idx) /* off: "not before the index behind us", which is most of 2^16 away */
 		*used_event(q) = on ? q->seen : q->seen - 1;
 	else
 		q->avail->flags = on ? 0 : AVAIL_NO_INTERRUPT;
