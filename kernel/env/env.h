@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Environment-object classes (Lu & Liu §III, §IV.1). A class is one file here plus one row in
+ * abi/classes.def; a system call is one row in abi/syscalls.def.
+ */
+#ifndef KERNEL_ENV_H
+#define KERNEL_ENV_H
+#include "types.h"
+#include "lib.h"
+
+struct proc;
+
+enum env_kind { KIND_V, KIND_O, KIND_OV, KIND_N, KIND_X };
+enum env_rule { RULE_none, RULE_monotonic, RULE_same, RULE_same_version, RULE_local };
+
+enum env_class_id {
+#define CLASS(name, NAME) CLASS_##NAME,
+#include "classes.def"
+#undef CLASS
+	CLASS_COUNT
+};
+
+/* Row numbers of the system-call table: V_read, V_write, ... */
+enum env_row {
+#define SYSCALL(nr, name, cls, kind, rule) V_##name,
+#define WHCALL(nr, name, cls, kind, rule) V_wh_##name,
+#include "syscalls.def"
+#undef SYSCALL
+#undef WHCALL
+	V_ROWS
+};
+
+/* One system call. */
+struct syscall_row {
+	u32 nr;
+	const char *name;
+	u8 cls, kind, rule;
+	i64 (*fn)(const u64 *arg); /* arg[0..5]; returns a value or -errno; may block */
+};
+extern const struct syscall_row syscall_rows[V_ROWS];
+
+/*
+ * A class. Any member may be NULL: absent means "nothing to do" -- except that a class with neither
+ * pack nor verdict and with state would be wrong: say `local` in verdict rather than stay silent.
+ * Contexts: `init`, `fork`, `exec`, `release` run in the process or its parent, may not fail after the point
+ * of no return and may not block unless said. `pack`, `verdict`, `view` run in the migration handler's or a
+ * reader's call with the process frozen (view: perhaps running); they may not block. `unpack`, `bind` run at the
+ * destination in the handler's call, the process frozen; they may not block.
+ */
+struct env_class {
+	const char *name;
+	u32 version; /* of the packed form */
+	int (*init)(struct proc *p);				/* a process without a parent */
+	int (*fork)(struct proc *child, const struct proc *parent); /* copies markers and duplicates; -errno */
+	void (*exec)(struct proc *p);				/* after the new image is in place */
+	void (*release)(struct proc *p, bool away);		/* exit, or (away) it runs elsewhere: silently */
+	int (*pack)(struct proc *p, struct blob *b);		/* 0 or -errno */
+	int (*unpack)(struct proc *p, struct blob *b);		/* 0 or -EINVAL; trusts nothing */
+	/* Lu & Liu §IV.3: 0 = may move to `node`, else -EPERM after naming object, call, value, rule and cure. */
+	int (*verdict)(struct proc *p, u32 node, struct text *why);
+	void (*bind)(struct proc *p);				/* static instantiation, just before resumption */
+	void (*view)(const struct proc *p, struct text *out);	/* markers and duplicates, for `view PID` */
+};
+extern const struct env_class *const env_classes[CLASS_COUNT];
+#define CLASS(name, NAME) extern const struct env_class env_##name;
+#include "classes.def"
+#undef CLASS
+
+/* Loops over all classes, in table order (release: reverse). Stops at the first error. */
+int env_init(struct proc *p);
+int env_fork(struct proc *child, const struct proc *parent);
+void env_exec(struct proc *p);
+void env_release(struct proc *p, bool away);
+int env_pack(struct proc *p, struct blob *b);
+int env_unpack(struct proc *p, struct blob *b);
+int env_verdict(struct proc *p, u32 node, struct text *why);
+void env_bind(struct proc *p);
+void env_view(const struct proc *p, struct text *out);
+
+/* After each V or OV call: set the marker, keep the last value (called by the dispatcher; cheap). */
+void env_note(struct proc *p, u32 row, i64 value);
+extern bool views_on; /* --no-views: markers, duplicates and `larger` off, to see why they matter */
+
+/* ---- the online checker (check.c): judges every V-function result that reaches user mode ---- */
+#define CHECK_CLOCKS 9 /* clock ids 0..7, and rdtsc as 8 */
+struct check_state {
+	u64 observations, violations;
+	i64 last[CHECK_CLOCKS];
+	u8 seen[CHECK_CLOCKS];
+	i32 pid, ppid;	 /* first values seen; 0: not seen */
+	char first[120]; /* the first violation, in words */
+};
+void check_clock(struct proc *p, u32 which, i64 value_ns);
+void check_same(struct proc *p, const char *what, i32 *first_seen, i32 value);
+#endif

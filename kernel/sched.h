@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One CPU; the kernel is not preemptible and runs with interrupts off (they arrive in user mode and in
+ * the idle loop), so kernel data needs no locks: only a call that blocks (wait_on and what calls it) can
+ * see the world change under it.
+ */
+#ifndef KERNEL_SCHED_H
+#define KERNEL_SCHED_H
+#include "types.h"
+
+struct proc;
+struct waitq {
+	struct list waiters;
+};
+#define WAITQ_INIT(name) {LIST_INIT((name).waiters)}
+static inline void waitq_init(struct waitq *q)
+{
+	list_init(&q->waiters);
+}
+#define NO_DEADLINE (~0ull)
+
+/* Sleep on q until woken (0), until node monotonic time `deadline` (-ETIMEDOUT), or, if interruptible, until a
+ * signal or a freeze is pending (-EINTR; returned at once if one already is). Re-check your condition in a loop. */
+int wait_on(struct waitq *q, u64 deadline_ns, bool interruptible);
+void wake_all(struct waitq *q);
+void wake_proc(struct proc *p); /* ends its wait with 0 */
+/* Something interruptible must notice (signal, freeze): ends an interruptible wait with -EINTR. */
+void interrupt_proc(struct proc *p);
+
+void sched_add(struct proc *p); /* make runnable */
+void schedule(void);		/* give up the CPU (state already set) */
+void sched_yield_now(void);
+extern bool need_resched;
+
+/* ---- time (timer.c) ---- */
+u64 now_ns(void);  /* node monotonic: TSC, scaled by the node's drift */
+u64 rdtsc_raw(void);
+struct timer {
+	struct list link;
+	u64 deadline_ns;
+	void (*fire)(struct timer *t); /* interrupts off, must not block */
+	bool armed;
+};
+void timer_arm(struct timer *t, u64 deadline_ns);
+void timer_cancel(struct timer *t);
+#endif

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The U-block (Lu & Liu §IV.2, Fig. 2): the current call with its arguments and results, and the process's
+ * environment objects with their markers and duplicates. Everything here travels when the process migrates
+ * (each class packs its own part); what is rebuilt at the destination lies in proc.h.
+ */
+#ifndef KERNEL_UBLOCK_H
+#define KERNEL_UBLOCK_H
+#include "types.h"
+#include "whimbrel.h"
+#include "msg_file.h"
+#include "env/env.h"
+
+#define NOFILE 256
+#define NCLOCK 8 /* REALTIME 0, MONOTONIC 1, PROCESS_CPU 2, THREAD_CPU 3, MONOTONIC_RAW 4, REALTIME_COARSE 5,
+		    MONOTONIC_COARSE 6, BOOTTIME 7 */
+#define NSIG   65
+
+/* The current (or last) system call. */
+struct ucall {
+	u64 nr, args[6];
+	i64 error;     /* 0 or -errno */
+	u64 values[2]; /* returned value(s) */
+	/* Restart state of an interrupted call (design 3: no kernel stack travels). Valid only while the
+	 * same call is re-executed; cleared when a handler runs or the call ends. */
+	bool resume_valid;
+	u64 resume_nr;
+	u64 resume[3];
+};
+
+struct unames {
+	i32 pid, ppid, pgid, sid;
+	struct wh_uqpid uqpid;
+	u32 epoch;	/* migrations so far */
+	u32 tree;	/* home tree: names mean the same file for ever */
+	u32 uid, euid, suid, gid, egid, sgid;
+	u32 ngroups;
+	u32 groups[16];
+	char comm[16];
+	char nodename[16]; /* what uname shows: the home node, wherever it runs */
+};
+
+/* Per descriptor (Fig. 2: flview[NOFILE]); path, flags, mode and version live in the open file. */
+struct fview {
+	u8 fmarker;  /* opened */
+	u8 marked;   /* some V-function of it was called since the open */
+	u32 last_nr; /* which */
+	i64 dup;     /* value it returned last */
+};
+
+/* Per clock (Fig. 2: cview). */
+struct cview {
+	u8 marker;
+	u8 larger; /* 1: the node's clock is past the duplicate (Fig. 5) */
+	i64 dup_ns;
+};
+
+/* Generic view of a V-function without an object of its own: indexed by class-table row. */
+struct vrec {
+	u8 marker;
+	u32 count;
+	i64 dup;
+};
+
+struct usignal {
+	u64 blocked, pending; /* bit sig-1 */
+	u64 saved_mask;	      /* sigsuspend */
+	bool have_saved_mask;
+	struct {
+		u64 handler, flags, restorer, mask;
+	} act[NSIG];
+	u64 alt_sp, alt_size, alt_flags;
+	i32 info_code[NSIG]; /* si_code, si_pid of pending ones */
+	i32 info_pid[NSIG];
+};
+
+struct ofile;
+struct ublock {
+	struct ucall call;
+	struct unames names;
+
+	/* class File */
+	struct ofile *ofile[NOFILE];
+	u8 cloexec[NOFILE];
+	struct fview fview[NOFILE];
+	char *cwd;	/* canonical, absolute within the tree; "/n/K/..." for another tree */
+	char *exe;	/* path of the running program */
+	u32 umask;
+
+	/* class Clock */
+	struct cview cview[NCLOCK];
+	i64 clock_off[NCLOCK]; /* the process's clock minus the node's (0 for REALTIME) */
+	u64 itimer_deadline_ns, itimer_interval_ns; /* ITIMER_REAL, in the process's MONOTONIC; 0: off */
+	u64 cpu_ns, child_cpu_ns; /* used so far; follows the process */
+	u64 tsc_off;		  /* added to rdtsc */
+	u64 tsc_dup;		  /* last value seen */
+	i32 zone_minuteswest, zone_dsttime; /* duplicate of the zone: rule `same` */
+
+	struct usignal sig;
+	struct vrec vrec[V_ROWS];
+
+	/* the online checker's own record (env/check.c): independent of the views */
+	struct check_state check;
+	u32 restless; /* migrate after every k-th call; 0: off */
+};
+#endif

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* The only place that touches user pointers. All return 0 (or a length) or -EFAULT; may block (page faults). */
+#ifndef KERNEL_USERCOPY_H
+#define KERNEL_USERCOPY_H
+#include "types.h"
+
+int copy_from_user(void *dst, u64 usrc, size_t n);
+int copy_to_user(u64 udst, const void *src, size_t n);
+int zero_user(u64 udst, size_t n);
+/* Returns length without NUL; -EFAULT; -ENAMETOOLONG if no NUL within cap. */
+i64 str_from_user(char *dst, u64 usrc, size_t cap);
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Address spaces: a sorted list of regions (what may be there) over page tables (what is there). */
+#ifndef KERNEL_VM_H
+#define KERNEL_VM_H
+#include "types.h"
+#include "whimbrel.h"
+
+#define USER_MIN 0x10000ull
+#define USER_TOP 0x00007ffffffff000ull
+
+struct fobj;
+struct proc;
+
+struct region {
+	struct list link; /* in vm.regions, ascending */
+	u64 start, end;
+	u32 flags;	    /* enum wh_region_flags */
+	struct fobj *file;  /* WH_RG_FILE: one reference */
+	u64 file_off;	    /* of start */
+	u64 file_len;	    /* bytes from file_off that come from the file */
+};
+
+struct vm {
+	u64 pml4; /* physical */
+	struct list regions;
+	u64 brk_start, brk;
+	u64 mmap_top;	    /* next mmap is placed below */
+	u64 private_pages;  /* private frames mapped */
+	bool wired;	    /* servers: everything is populated at once, nothing is ever paged */
+};
+
+struct vm *vm_create(void); /* NULL: no memory */
+void vm_destroy(struct vm *vm);
+struct vm *vm_fork(struct vm *src); /* copy on write */
+void vm_switch(struct vm *vm);	    /* NULL: kernel only */
+
+/* Map [addr, addr+len). `file` (may be NULL) gains a reference. -ENOMEM, -EINVAL. With fixed, what was there
+ * is unmapped first; else addr is a hint and the chosen address is returned. */
+i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 off, u64 file_len, bool fixed);
+int vm_unmap(struct vm *vm, u64 addr, u64 len);
+int vm_protect(struct vm *vm, u64 addr, u64 len, u32 prot_flags);
+struct region *vm_find(struct vm *vm, u64 addr);
+
+/* Make the page at addr present (for write if `write`). 0, -EFAULT (no region / not permitted), -ENOMEM,
+ * -EIO (the pager failed). May block on the file server. */
+int vm_fault(struct vm *vm, u64 addr, bool write, bool exec);
+
+/* Private page at addr: its frame if present, else 0 (for export). */
+u64 vm_private_frame(struct vm *vm, u64 addr);
+/* First present private page >= addr; ~0 if none. */
+u64 vm_next_private(struct vm *vm, u64 addr);
+/* Install a frame (one reference passes to the vm) at addr inside a region; replaces nothing. */
+int vm_install(struct vm *vm, u64 addr, u64 phys);
+u32 vm_region_count(struct vm *vm);
+#endif
