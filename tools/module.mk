@@ -15,3 +15,24 @@ $(BUILD)/host/switch $(BUILD)/host/ask $(BUILD)/host/console:
 $(BUILD)/tools/%.o: tools/%.c
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TOOL_CFLAGS) -MMD -c -o $@ $<
+
+# The root image and the boot CD. SERVERS, PROGRAMS and IMAGE_FILES (pairs FILE:PATH-IN-THE-IMAGE) are complete only when
+# every module.mk has been read, hence recursive variables and second expansion.
+IMAGE_SIZE ?= 256M
+IMAGES = $(BUILD)/root.img $(BUILD)/whimbrel.iso $(BUILD)/boot/file
+IMAGE_SERVERS = $(filter-out %/file %/init,$(SERVERS))
+IMAGE_CONTENT = $(BUILD)/servers/init:/sbin/init $(foreach f,$(IMAGE_SERVERS),$(f):/servers/$(notdir $(f))) \
+	$(foreach f,$(PROGRAMS),$(f):/bin/$(notdir $(f))) $(IMAGE_FILES)
+IMAGE_SOURCES = $(foreach f,$(IMAGE_CONTENT),$(firstword $(subst :, ,$(f))))
+
+.SECONDEXPANSION:
+$(BUILD)/root.img: tools/mkimage.sh $$(shell find tools/rootfs -type f) $$(IMAGE_SOURCES)
+	tools/mkimage.sh $@ $(IMAGE_SIZE) $(IMAGE_CONTENT)
+
+# The boot module: the file server, which reads everything else from the disk.
+$(BUILD)/boot/file: $(BUILD)/servers/file
+	@mkdir -p $(@D)
+	$(CROSS)strip -s -o $@ $<
+
+$(BUILD)/whimbrel.iso: tools/mkiso.sh boot/grub.cfg $(BUILD)/whimbrel.elf $(BUILD)/boot/file
+	CROSS=$(CROSS) tools/mkiso.sh $@ $(BUILD)/whimbrel.elf $(BUILD)/boot/file boot/grub.cfg
