@@ -72,6 +72,11 @@ struct usignal {
 	u64 alt_sp, alt_size, alt_flags;
 	i32 info_code[NSIG]; /* si_code, si_pid of pending ones */
 	i32 info_pid[NSIG];
+	u64 fault_addr; /* si_addr of a pending fault */
+	/* The frame was rewound to re-execute a call that returned restart_code (0: it was not): a handler that runs
+	 * before the call does must still be able to turn it into EINTR, also after a migration. */
+	u32 restart_code;
+	u64 restart_rip;
 };
 
 struct ofile;
