@@ -2,13 +2,14 @@
 # Host tools: the switch, the client of the nodes' agents, the console.
 TOOL_CFLAGS := $(HOSTCFLAGS) -D_GNU_SOURCE -Itools
 
-HOST_TOOLS += $(BUILD)/host/switch $(BUILD)/host/ask $(BUILD)/host/console
+HOST_TOOLS += $(BUILD)/host/switch $(BUILD)/host/whctl $(BUILD)/host/ask $(BUILD)/host/console
 
 $(BUILD)/host/switch: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/switch/*.c))
+$(BUILD)/host/whctl: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tools/whctl/*.c))
 $(BUILD)/host/ask: $(BUILD)/tools/ask.o
 $(BUILD)/host/console: $(BUILD)/tools/console.o
 
-$(BUILD)/host/switch $(BUILD)/host/ask $(BUILD)/host/console:
+$(BUILD)/host/switch $(BUILD)/host/whctl $(BUILD)/host/ask $(BUILD)/host/console:
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TOOL_CFLAGS) -o $@ $^
 
@@ -21,7 +22,7 @@ $(BUILD)/tools/%.o: tools/%.c
 IMAGE_SIZE ?= 256M
 IMAGES = $(BUILD)/root.img $(BUILD)/whimbrel.iso $(BUILD)/boot/file
 IMAGE_SERVERS = $(filter-out %/file %/init,$(SERVERS))
-IMAGE_CONTENT = $(BUILD)/servers/init:/sbin/init $(foreach f,$(IMAGE_SERVERS),$(f):/servers/$(notdir $(f))) \
+IMAGE_CONTENT = $(filter %/init,$(SERVERS)):/sbin/init $(foreach f,$(IMAGE_SERVERS),$(f):/servers/$(notdir $(f))) \
 	$(foreach f,$(PROGRAMS),$(f):/bin/$(notdir $(f))) $(IMAGE_FILES)
 IMAGE_SOURCES = $(foreach f,$(IMAGE_CONTENT),$(firstword $(subst :, ,$(f))))
 
@@ -30,7 +31,7 @@ $(BUILD)/root.img: tools/mkimage.sh $$(shell find tools/rootfs -type f) $$(IMAGE
 	tools/mkimage.sh $@ $(IMAGE_SIZE) $(IMAGE_CONTENT)
 
 # The boot module: the file server, which reads everything else from the disk.
-$(BUILD)/boot/file: $(BUILD)/servers/file
+$(BUILD)/boot/file: $$(filter %/file,$$(SERVERS))
 	@mkdir -p $(@D)
 	$(CROSS)strip -s -o $@ $<
 
