@@ -19,6 +19,7 @@ enum { NOTE_RTC = 0 };
 
 static struct wh_clock_params params;
 static int64_t skew_ns;
+static bool awaits_second; /* the clock is to be put right at the chip's next second */
 
 static int64_t now_real(void)
 {
@@ -35,6 +36,12 @@ static void publish(int64_t real_ns)
 		serve_log("the kernel does not take the time: %ld", err);
 }
 
+static void stop_waiting(void)
+{
+	awaits_second = false;
+	rtc_tick_enable(false);
+}
+
 /*
  * The chip tells whole seconds, and interrupts when the next one starts. So the clock first runs up
  * to a second late, and then, once, is put right: forward, as it must be.
@@ -45,8 +52,8 @@ static void on_second(void *arg, uint64_t bits)
 
 	(void)arg;
 	(void)bits;
-	if (rtc_tick_ack() && (seconds = rtc_read()) > 0) {
-		rtc_tick_enable(false);
+	if (rtc_tick_ack() && awaits_second && (seconds = rtc_read()) > 0) {
+		stop_waiting();
 		publish(seconds * (int64_t)SERVE_SEC + skew_ns);
 	}
 	wh_irq_ack(RTC_IRQ_LINE);
@@ -67,7 +74,7 @@ static void on_settime(const struct wh_event *ev)
 		params.minuteswest = m->minuteswest;
 		params.dsttime = m->dsttime;
 	}
-	rtc_tick_enable(false);
+	stop_waiting();
 	publish(m->set_time ? m->real_ns : now_real());
 	if (m->set_time)
 		probe_clock_was_set();
@@ -103,7 +110,8 @@ int main(void)
 	serve_on(CLOCK_SETTIME, on_settime);
 	serve_on(WH_MSG_CTL, on_ctl);
 	serve_note(1u << NOTE_RTC, on_second, NULL);
-	if (seconds >= 0 && wh_irq_bind(RTC_IRQ_LINE, NOTE_RTC) == 0)
+	awaits_second = seconds >= 0 && wh_irq_bind(RTC_IRQ_LINE, NOTE_RTC) == 0;
+	if (awaits_second)
 		rtc_tick_enable(true);
 	probe_start(id.node, id.nodes, now_real);
 	serve_run();

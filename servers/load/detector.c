@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "detector.h"
+
+void detector_init(struct detector *d, uint32_t self, uint64_t incarnation, uint64_t suspect_ns)
+{
+	*d = (struct detector){.self = self, .suspect_ns = suspect_ns};
+	d->node[self].state = WH_NODE_ALIVE;
+	d->node[self].incarnation = incarnation;
+}
+
+enum detector_news detector_report(struct detector *d, uint32_t node, uint64_t incarnation,
+				   uint64_t now)
+{
+	struct detected *n = &d->node[node];
+	enum detector_news news = DETECTOR_ALIVE;
+
+	if (incarnation <= n->fenced || incarnation < n->incarnation)
+		return DETECTOR_GHOST;
+	if (n->incarnation && incarnation > n->incarnation) {
+		n->fenced = incarnation - 1;
+		news = DETECTOR_REBORN;
+	} else if (n->state == WH_NODE_ALIVE) {
+		news = DETECTOR_SAME;
+	}
+	n->incarnation = incarnation;
+	n->state = WH_NODE_ALIVE;
+	n->heard_ns = now;
+	return news;
+}
+
+uint64_t detector_tick(struct detector *d, uint64_t now)
+{
+	uint64_t suspects = 0;
+
+	for (uint32_t k = 1; k <= WH_MAX_NODES; k++) {
+		struct detected *n = &d->node[k];
+
+		if (k == d->self || n->state != WH_NODE_ALIVE || now - n->heard_ns < d->suspect_ns)
+			continue;
+		n->state = WH_NODE_SUSPECT;
+		suspects |= 1ull << (k - 1);
+	}
+	return suspects;
+}
+
+bool detector_fence(struct detector *d, uint32_t node, uint64_t incarnation)
+{
+	struct detected *n = &d->node[node];
+
+	if (incarnation <= n->fenced)
+		return false;
+	n->fenced = incarnation;
+	if (n->incarnation <= incarnation) {
+		n->incarnation = incarnation;
+		n->state = WH_NODE_DEAD;
+	}
+	return true;
+}
