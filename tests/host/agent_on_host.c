@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The agent's sessions on the host: servers/agent/session.c as it is, with UNIX sockets for ports. tests/test_agent.py runs the same
- * checks against this (under the sanitizers) and against the agent of a booted node.
- *   agent_on_host DIR      serves DIR/a1-1.sock .. a1-8.sock
+ * The agent's sessions on the host: servers/agent/session.c as it is, with UNIX sockets for ports.
+ * tests/test_agent.py runs the same checks against this (under the sanitizers) and against the
+ * agent of a booted node. agent_on_host DIR      serves DIR/a1-1.sock .. a1-8.sock
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,8 +41,8 @@ size_t port_read(unsigned k, void *buf, size_t len)
 static void push(unsigned k)
 {
 	while (ports[k].fd >= 0 && ports[k].sent < ports[k].len) {
-		ssize_t n = send(ports[k].fd, ports[k].out + ports[k].sent, ports[k].len - ports[k].sent,
-				 MSG_DONTWAIT | MSG_NOSIGNAL);
+		ssize_t n = send(ports[k].fd, ports[k].out + ports[k].sent,
+				 ports[k].len - ports[k].sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n <= 0)
 			return;
@@ -71,7 +71,8 @@ static void listen_at(const char *dir, unsigned k)
 	snprintf(a.sun_path, sizeof(a.sun_path), "%.80s/a1-%u.sock", dir, k);
 	ports[k].fd = -1;
 	ports[k].listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (bind(ports[k].listener, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(ports[k].listener, 4) < 0) {
+	if (bind(ports[k].listener, (struct sockaddr *)&a, sizeof(a)) < 0 ||
+	    listen(ports[k].listener, 4) < 0) {
 		perror(a.sun_path);
 		_exit(1);
 	}
