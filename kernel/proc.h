@@ -63,8 +63,18 @@ struct proc {
 	u64 arrived_ns;
 	u64 reserved_frames;
 	u32 stub_node;	/* the node that keeps my stub for my parent; 0: none */
-	u32 away_node;	/* PROC_AWAY */
+	u64 frozen_ns;	    /* node monotonic when it reached the boundary */
+	u64 packed_pending; /* signals that were pending when it was packed: later ones are sent after it */
+	u32 imported;	    /* arriving: bit (1 << WH_P_*) of each part already set */
+	/* PROC_AWAY: what others may ask of a process that is not here */
+	u32 away_node;
+	i32 away_pgid;
+	u32 away_uid;
+	char away_comm[16];
 	bool uninterruptible_call; /* a file request is in flight */
+
+	struct proc *vfork_waiter; /* parent asleep in vfork until this one execs or ends */
+	struct waitq vfork_wait;
 
 	/* servers (ipc.c) */
 	bool privileged;
@@ -104,6 +114,14 @@ void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid);
 
 /* The fate of freezing, called on the way to user mode and by whoever changes state (freeze.c). */
 void freeze_point(void);
+/* A process for which a freeze was asked ended first: answer -ESRCH (freeze.c; called by proc_exit). */
+void freeze_ended(struct proc *p);
+/* exec or exit: the parent that waits in vfork goes on (fork.c). */
+void vfork_done(struct proc *p);
+/* Load a program into `current` (exec.c). path, argv, envp are kernel strings. 0 (then return to user mode) or
+ * -errno with the old image intact. */
+struct exec_strings;
+i64 exec_load(const char *path, struct exec_strings *args);
 
 /* This node. */
 extern struct wh_identity node_id;

@@ -10,6 +10,7 @@
 #include "whimbrel.h"
 #include "msg_file.h"
 #include "env/env.h"
+#include "env/clockview.h"
 
 #define NOFILE 256
 #define NCLOCK 8 /* REALTIME 0, MONOTONIC 1, PROCESS_CPU 2, THREAD_CPU 3, MONOTONIC_RAW 4, REALTIME_COARSE 5,
@@ -46,13 +47,6 @@ struct fview {
 	u8 marked;   /* some V-function of it was called since the open */
 	u32 last_nr; /* which */
 	i64 dup;     /* value it returned last */
-};
-
-/* Per clock (Fig. 2: cview). */
-struct cview {
-	u8 marker;
-	u8 larger; /* 1: the node's clock is past the duplicate (Fig. 5) */
-	i64 dup_ns;
 };
 
 /* Generic view of a V-function without an object of its own: indexed by class-table row. */
@@ -99,6 +93,8 @@ struct ublock {
 	u64 cpu_ns, child_cpu_ns; /* used so far; follows the process */
 	u64 tsc_off;		  /* added to rdtsc */
 	u64 tsc_dup;		  /* last value seen */
+	u8 zone_marker;			    /* the zone was observed */
+	u8 zone_held;			    /* it differs from this node's: the duplicate is shown */
 	i32 zone_minuteswest, zone_dsttime; /* duplicate of the zone: rule `same` */
 
 	struct usignal sig;
@@ -106,6 +102,5 @@ struct ublock {
 
 	/* the online checker's own record (env/check.c): independent of the views */
 	struct check_state check;
-	u32 restless; /* migrate after every k-th call; 0: off */
 };
 #endif

@@ -38,6 +38,11 @@ struct syscall_row {
 	i64 (*fn)(const u64 *arg); /* arg[0..5]; returns a value or -errno; may block */
 };
 extern const struct syscall_row syscall_rows[V_ROWS];
+#define SYSCALL(nr, name, cls, kind, rule) i64 sys_##name(const u64 *arg);
+#define WHCALL(nr, name, cls, kind, rule)  i64 wh_sys_##name(const u64 *arg);
+#include "syscalls.def"
+#undef SYSCALL
+#undef WHCALL
 
 /*
  * A class. Any member may be NULL: absent means "nothing to do" -- except that a class with neither
@@ -90,6 +95,18 @@ struct check_state {
 	i32 pid, ppid;	 /* first values seen; 0: not seen */
 	char first[120]; /* the first violation, in words */
 };
-void check_clock(struct proc *p, u32 which, i64 value_ns);
+/* p was shown value_ns, rounded down to a multiple of unit_ns (1 s for time()). */
+void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns);
+/* p itself has set the clock (REALTIME) to value_ns: from here on it may be less than before. */
+void check_clock_was_set(struct proc *p, i64 value_ns);
+/* Somebody has set this node's clock: what p sees next is what it would see if it had never moved. */
+void check_clock_forget(struct proc *p);
 void check_same(struct proc *p, const char *what, i32 *first_seen, i32 value);
+/* What the child of a fork knows is what its parent knew, except its own names. */
+void check_fork(struct proc *child, const struct proc *parent);
+void check_ended(struct proc *p); /* p exits here: a log line if something was violated */
+void check_view(const struct proc *p, struct text *out);
+int check_pack(const struct proc *p, struct blob *b);
+int check_unpack(struct proc *p, struct blob *b);
+extern u64 check_observations, check_violations; /* of all processes, on this node */
 #endif
