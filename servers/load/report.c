@@ -24,6 +24,9 @@ void report_seal(struct load_report *r)
 	r->check = check_of(r);
 }
 
+/* Far above any real load, and far below what could overflow when loads are added up. */
+enum { MOST_LOAD = 10000000 };
+
 static bool is_node(uint32_t node)
 {
 	return node >= 1 && node <= WH_MAX_NODES;
@@ -38,10 +41,10 @@ bool report_open(struct load_report *r, const void *data, size_t len, uint32_t f
 	    r->check != check_of(r))
 		return false;
 	if (r->node != from || !is_node(from) || !r->incarnation || r->nmoves > REPORT_ROWS ||
-	    r->nfences > REPORT_ROWS)
+	    r->nfences > REPORT_ROWS || r->load_milli > MOST_LOAD)
 		return false;
 	for (unsigned i = 0; i < r->nmoves; i++)
-		if (!is_node(r->move[i].node))
+		if (!is_node(r->move[i].node) || r->move[i].milli > MOST_LOAD)
 			return false;
 	for (unsigned i = 0; i < r->nfences; i++)
 		if (!is_node(r->fence[i].node))

@@ -95,6 +95,10 @@ static void reports(void)
 	report_seal(&r);
 	CHECK("not with a node that cannot be", !report_open(&got, &r, sizeof(r), 2));
 	r.move[0].node = 3;
+	r.load_milli = 4000000000u;
+	report_seal(&r);
+	CHECK("not with a load that cannot be", !report_open(&got, &r, sizeof(r), 2));
+	r.load_milli = 0;
 	r.incarnation = 0;
 	report_seal(&r);
 	CHECK("not without an incarnation", !report_open(&got, &r, sizeof(r), 2));
