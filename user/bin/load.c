@@ -7,10 +7,9 @@
 #include "msg_load.h"
 
 static const char help[] =
-	"usage: load                    loads and thresholds of all nodes, settings, latest moves\n"
-	"       load on|off             let this node take part in load balancing, or not\n"
-	"       load set NAME VALUE     set a parameter of this node (superuser; names: see "
-	"`load`)\n";
+	"usage: load                  loads and thresholds, settings, latest moves\n"
+	"       load on|off           let this node take part in load balancing, or not\n"
+	"       load set NAME VALUE   set a parameter of this node (superuser)\n";
 
 int main(int argc, char **argv)
 {

@@ -7,13 +7,10 @@
 #include "msg_load.h"
 
 static const char help[] =
-	"usage: nodes            state, incarnation, clock, load and free memory of every node\n"
-	"       nodes dead K     declare the silent node K dead for good (superuser): what ran "
-	"there\n"
-	"                        is given up, and K is not listened to before it has been "
-	"restarted\n"
-	"clock-offset-s: the node's clock minus ours, in seconds; heard-ms: age of its last "
-	"report\n";
+	"usage: nodes            every node: state, incarnation, clock, load, free memory\n"
+	"       nodes dead K     declare the silent node K dead for good (superuser):\n"
+	"                        what ran there is lost; K is heard again when restarted\n"
+	"heard-ms: age of its last report; clock-offset-s: its clock minus ours\n";
 
 int main(int argc, char **argv)
 {
