@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Class Signal: handlers, masks, pending signals. Its state is the process's own (nothing of the node is observed), so
+ * nothing can refuse a migration; it travels as the record WH_P_SIGNALS (signal_pack), apart from the other
+ * classes' blob because signals may still arrive for a frozen process after that blob was taken.
+ */
+#include "env/rows.h"
+#include "proc.h"
+#include "sigframe.h"
+#include "signal.h"
+#include "usercopy.h"
+
+#define MASK_BYTES 8 /* sizeof(sigset_t) of the kernel ABI */
+#define UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
+
+/* struct kernel_sigaction of the Linux x86-64 ABI */
+struct user_sigaction {
+	u64 handler, flags, restorer, mask;
+};
+struct user_stack {
+	u64 sp;
+	i32 flags;
+	u32 pad;
+	u64 size;
+};
+
+i64 sys_rt_sigaction(const u64 *arg)
+{
+	struct usignal *s = &current->u->sig;
+	int sig = (int)arg[0];
+	struct user_sigaction act;
+	if (sig < 1 || sig >= NSIG || arg[3] != MASK_BYTES)
+		return -EINVAL;
+	if (arg[1] && (UNBLOCKABLE & SIG_BIT(sig)))
+		return -EINVAL;
+	if (arg[1] && copy_from_user(&act, arg[1], sizeof act) < 0)
+		return -EFAULT;
+	struct user_sigaction old = {s->act[sig].handler, s->act[sig].flags, s->act[sig].restorer,
+				     s->act[sig].mask};
+	if (arg[2] && copy_to_user(arg[2], &old, sizeof old) < 0)
+		return -EFAULT;
+	if (arg[1]) {
+		s->act[sig].handler = act.handler;
+		s->act[sig].flags = act.flags;
+		s->act[sig].restorer = act.restorer;
+		s->act[sig].mask = act.mask & ~UNBLOCKABLE;
+		if (act.handler == SIG_IGN)
+			s->pending &= ~SIG_BIT(sig);
+	}
+	return 0;
+}
+
+enum { SIG_BLOCK_, SIG_UNBLOCK_, SIG_SETMASK_ };
+
+i64 sys_rt_sigprocmask(const u64 *arg)
+{
+	struct usignal *s = &current->u->sig;
+	u64 set = 0, old = s->blocked;
+	if (arg[3] != MASK_BYTES)
+		return -EINVAL;
+	if (arg[1] && copy_from_user(&set, arg[1], sizeof set) < 0)
+		return -EFAULT;
+	if (arg[2] && copy_to_user(arg[2], &old, sizeof old) < 0)
+		return -EFAULT;
+	if (!arg[1])
+		return 0;
+	switch (arg[0]) {
+	case SIG_BLOCK_:
+		s->blocked |= set;
+		break;
+	case SIG_UNBLOCK_:
+		s->blocked &= ~set;
+		break;
+	case SIG_SETMASK_:
+		s->blocked = set;
+		break;
+	default:
+		return -EINVAL;
+	}
+	s->blocked &= ~UNBLOCKABLE;
+	return 0;
+}
+
+i64 sys_rt_sigpending(const u64 *arg)
+{
+	u64 set = current->u->sig.pending & current->u->sig.blocked;
+	if (arg[1] != MASK_BYTES)
+		return -EINVAL;
+	return copy_to_user(arg[0], &set, sizeof set);
+}
+
+i64 sys_rt_sigreturn(const u64 *arg)
+{
+	(void)arg;
+	struct proc *p = current;
+	if (sigframe_pop(p, p->tf) < 0)
+		signal_fault(p, SIGSEGV, SEGV_MAPERR, p->tf->rsp);
+	return (i64)p->tf->rax;
+}
+
+/* Sleep until a signal comes; what it does decides between EINTR and starting over. */
+static i64 wait_for_signal(void)
+{
+	struct waitq nobody = WAITQ_INIT(nobody);
+	while (wait_on(&nobody, NO_DEADLINE, true) == 0)
+		;
+	return -ERESTARTNOHAND;
+}
+
+i64 sys_pause(const u64 *arg)
+{
+	(void)arg;
+	return wait_for_signal();
+}
+
+i64 sys_rt_sigsuspend(const u64 *arg)
+{
+	u64 mask;
+	if (arg[1] != MASK_BYTES)
+		return -EINVAL;
+	if (copy_from_user(&mask, arg[0], sizeof mask) < 0)
+		return -EFAULT;
+	signal_mask_for_call(current, mask);
+	return wait_for_signal();
+}
+
+i64 sys_sigaltstack(const u64 *arg)
+{
+	struct usignal *s = &current->u->sig;
+	bool active = s->alt_size && current->tf->rsp - s->alt_sp <= s->alt_size;
+	struct user_stack new, old = {.sp = s->alt_sp, .size = s->alt_size};
+	old.flags = !s->alt_size ? SS_DISABLE : active ? SS_ONSTACK : 0;
+	if (arg[0] && copy_from_user(&new, arg[0], sizeof new) < 0)
+		return -EFAULT;
+	if (arg[0]) {
+		if (active)
+			return -EPERM;
+		if (new.flags & ~(SS_DISABLE | SS_ONSTACK))
+			return -EINVAL;
+		if (!(new.flags & SS_DISABLE) && new.size < MINSIGSTKSZ)
+			return -ENOMEM;
+		if (!(new.flags & SS_DISABLE) && (new.sp >= USER_TOP || new.size > USER_TOP - new.sp))
+			return -EFAULT;
+	}
+	if (arg[1] && copy_to_user(arg[1], &old, sizeof old) < 0)
+		return -EFAULT;
+	if (arg[0]) {
+		bool off = new.flags & SS_DISABLE;
+		s->alt_sp = off ? 0 : new.sp;
+		s->alt_size = off ? 0 : new.size;
+	}
+	return 0;
+}
+
+/* ---- kill ---- */
+
+/* Signal one process that current may signal; sig 0 only asks. */
+static i64 send_one(struct proc *p, int sig, i32 code)
+{
+	const struct unames *me = &current->u->names;
+	if (p->privileged && sig)
+		return -EPERM;
+	if (!signal_permitted(me, p, sig))
+		return -EPERM;
+	if (sig)
+		signal_send(p, sig, code, me->pid);
+	return 0;
+}
+
+static bool in_target(const struct proc *p, i32 pid)
+{
+	if (p->state == PROC_NEW || p->privileged)
+		return false;
+	return pid == -1 ? p != current : signal_pgid_of(p) == -pid;
+}
+
+i64 sys_kill(const u64 *arg)
+{
+	i32 pid = (i32)arg[0];
+	int sig = (int)arg[1];
+	if (sig < 0 || sig >= NSIG)
+		return -EINVAL;
+	if (pid > 0) {
+		struct proc *p = proc_find(pid);
+		return p ? send_one(p, sig, SI_USER) : -ESRCH;
+	}
+	if (pid == 0)
+		pid = -current->u->names.pgid;
+	i64 result = -ESRCH;
+	list_for_each_safe (p, &all_procs, struct proc, all_link) {
+		if (!in_target(p, pid))
+			continue;
+		i64 r = send_one(p, sig, SI_USER);
+		if (result != 0)
+			result = r;
+	}
+	return result;
+}
+
+i64 sys_tkill(const u64 *arg)
+{
+	i32 pid = (i32)arg[0];
+	int sig = (int)arg[1];
+	struct proc *p = pid > 0 ? proc_find(pid) : NULL;
+	if (pid <= 0 || sig < 0 || sig >= NSIG)
+		return -EINVAL;
+	return p ? send_one(p, sig, SI_TKILL) : -ESRCH;
+}
+
+/* A process is its only thread. */
+i64 sys_tgkill(const u64 *arg)
+{
+	if (arg[0] != arg[1])
+		return (i32)arg[0] <= 0 ? -EINVAL : -ESRCH;
+	return sys_tkill(arg + 1);
+}
+
+/* ---- the class ---- */
+
+static int signal_fork(struct proc *child, const struct proc *parent)
+{
+	child->u->sig = parent->u->sig;
+	child->u->sig.pending = 0;
+	child->u->sig.restart_code = 0;
+	child->u->sig.have_saved_mask = false;
+	return 0;
+}
+
+/* Handlers lay in the old program; what was ignored stays ignored. */
+static void signal_exec(struct proc *p)
+{
+	struct usignal *s = &p->u->sig;
+	for (int sig = 1; sig < NSIG; sig++) {
+		if (s->act[sig].handler != SIG_IGN)
+			s->act[sig].handler = SIG_DFL;
+		s->act[sig].flags = s->act[sig].restorer = s->act[sig].mask = 0;
+	}
+	s->alt_sp = s->alt_size = 0;
+	s->restart_code = 0;
+}
+
+static void signal_view(const struct proc *p, struct text *out)
+{
+	const struct usignal *s = &p->u->sig;
+	u64 handled = 0, ignored = 0;
+	for (int sig = 1; sig < NSIG; sig++) {
+		if (s->act[sig].handler == SIG_IGN)
+			ignored |= SIG_BIT(sig);
+		else if (s->act[sig].handler != SIG_DFL)
+			handled |= SIG_BIT(sig);
+	}
+	text_printf(out, "  blocked %lx pending %lx handled %lx ignored %lx%s\n", s->blocked, s->pending, handled,
+		    ignored, p->stop_sig ? " (stopped)" : "");
+	rows_view(p, CLASS_SIGNAL, out);
+}
+
+const struct env_class env_signal = {
+	.name = "signal",
+	.version = 1,
+	.fork = signal_fork,
+	.exec = signal_exec,
+	.view = signal_view,
+};

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals: sending, deciding, stopping, restarting calls. The stack frame a handler gets is sigframe.c's; the
+ * system calls are env/signal.c's.
+ *
+ * A call that was interrupted returns a restart code. signal_deliver rewinds the frame first, so that whatever
+ * happens next (nothing, a stop, a freeze and a migration) ends in the re-execution of the call; only a handler may
+ * turn the rewound call into EINTR. That is why no kernel stack has to travel (design 3).
+ */
+#include "signal.h"
+#include "sigframe.h"
+#include "proc.h"
+#include "ipc.h"
+
+#define SYSCALL_INSN_LEN 2 /* 0f 05 */
+#define UNSTOPPABLE	 (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
+#define STOPS		 (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
+#define DEFAULT_IGNORED	 (SIG_BIT(SIGCHLD) | SIG_BIT(SIGURG) | SIG_BIT(SIGWINCH) | SIG_BIT(SIGCONT))
+#define FAULTS		 (SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGILL) | SIG_BIT(SIGFPE) | SIG_BIT(SIGTRAP))
+
+static bool is_ignored(const struct usignal *s, int sig)
+{
+	if (UNSTOPPABLE & SIG_BIT(sig))
+		return false;
+	return s->act[sig].handler == SIG_IGN ||
+	       (s->act[sig].handler == SIG_DFL && (DEFAULT_IGNORED & SIG_BIT(sig)));
+}
+
+/* The signals that will do something, unblocked. */
+static u64 deliverable(const struct usignal *s)
+{
+	u64 set = s->pending & ~s->blocked;
+	for (u64 rest = set; rest; rest &= rest - 1) {
+		int sig = __builtin_ctzll(rest) + 1;
+		if (is_ignored(s, sig))
+			set &= ~SIG_BIT(sig);
+	}
+	return set;
+}
+
+bool signal_pending(const struct proc *p)
+{
+	return p->freeze_req || p->stop_sig || (p->u && !p->privileged && deliverable(&p->u->sig));
+}
+
+bool signal_is_deaf(const struct proc *p, int sig)
+{
+	const struct usignal *s = &p->u->sig;
+	return (s->blocked & SIG_BIT(sig)) || s->act[sig].handler == SIG_IGN;
+}
+
+bool signal_ignores_child(const struct proc *p)
+{
+	return p->u && (p->u->sig.act[SIGCHLD].handler == SIG_IGN ||
+			(p->u->sig.act[SIGCHLD].flags & SA_NOCLDWAIT));
+}
+
+i32 signal_pgid_of(const struct proc *p)
+{
+	return p->state == PROC_AWAY ? p->away_pgid : p->u ? p->u->names.pgid : 0;
+}
+
+bool signal_permitted(const struct unames *sender, const struct proc *p, int sig)
+{
+	if (sender->euid == 0)
+		return true;
+	if (p->state == PROC_AWAY)
+		return sender->euid == p->away_uid || sender->uid == p->away_uid;
+	if (!p->u)
+		return false;
+	const struct unames *n = &p->u->names;
+	if (sender->euid == n->uid || sender->euid == n->suid || sender->uid == n->uid || sender->uid == n->suid)
+		return true;
+	return sig == SIGCONT && sender->sid == n->sid;
+}
+
+bool signal_group_orphaned(i32 pgid, i32 sid)
+{
+	list_for_each (p, &all_procs, struct proc, all_link) {
+		if (!p->u || p->state == PROC_ZOMBIE || p->u->names.pgid != pgid || p->u->names.sid != sid)
+			continue;
+		const struct proc *parent = p->parent;
+		if (parent && parent->u && parent->u->names.sid == sid && parent->u->names.pgid != pgid)
+			return false;
+	}
+	return true;
+}
+
+/* ---- sending ---- */
+
+/* To a process that runs elsewhere: its host judges permission and delivers. */
+static void forward(struct proc *stub, int sig, i32 sender_pid)
+{
+	struct wh_msg m = {.type = WH_MSG_K_SIGNAL};
+	const struct proc *sender = proc_find(sender_pid);
+	*WH_BODY(&m, struct wh_k_signal) = (struct wh_k_signal){
+		.uqpid = stub->uqpid,
+		.epoch = stub->epoch,
+		.node = stub->away_node,
+		.sig = sig,
+		.sender_pid = (u32)sender_pid,
+		.sender_uid = sender && sender->u ? sender->u->names.euid : 0,
+	};
+	if (ipc_post(WH_SVC_MIGRATE, &m) < 0)
+		klog("signal: %d for pid %d on node %u is lost: no migration handler", sig, stub->pid,
+		     stub->away_node);
+}
+
+static void tell_parent(struct proc *p, i32 code)
+{
+	struct proc *parent = p->parent;
+	if (!parent)
+		return;
+	if (parent->privileged && parent->service)
+		ipc_note(parent->service, WH_NOTE_CHILD);
+	if (parent->u && !(parent->u->sig.act[SIGCHLD].flags & SA_NOCLDSTOP))
+		signal_send(parent, SIGCHLD, code, p->pid);
+	wake_all(&parent->child_wait);
+}
+
+/* End a job-control stop, if there is one. A frozen process learns of it when it is thawed. */
+static void resume_stopped(struct proc *p)
+{
+	if (!p->stop_sig)
+		return;
+	p->stop_sig = 0;
+	p->stopped_unwaited = false;
+	if (p->state == PROC_STOPPED) {
+		p->state = PROC_RUN;
+		sched_add(p);
+	}
+}
+
+void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
+{
+	if (p->state == PROC_ZOMBIE || p->privileged || sig < 1 || sig >= NSIG)
+		return;
+	if (p->state == PROC_AWAY) {
+		forward(p, sig, sender_pid);
+		return;
+	}
+	struct usignal *s = &p->u->sig;
+	if (sig == SIGCONT || sig == SIGKILL) {
+		bool was_stopped = p->stop_sig != 0;
+		s->pending &= ~STOPS;
+		resume_stopped(p);
+		if (was_stopped && sig == SIGCONT)
+			tell_parent(p, CLD_CONTINUED);
+	} else if (STOPS & SIG_BIT(sig)) {
+		s->pending &= ~SIG_BIT(SIGCONT);
+	}
+	if (is_ignored(s, sig) && !(s->blocked & SIG_BIT(sig)))
+		return;
+	if (s->pending & SIG_BIT(sig))
+		return; /* standard signals do not queue: the first one's origin stands */
+	s->pending |= SIG_BIT(sig);
+	s->info_code[sig] = code;
+	s->info_pid[sig] = sender_pid;
+	if (!(s->blocked & SIG_BIT(sig)))
+		interrupt_proc(p);
+}
+
+void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid)
+{
+	list_for_each_safe (p, &all_procs, struct proc, all_link) {
+		if (signal_pgid_of(p) == pgid && !p->privileged)
+			signal_send(p, sig, code, sender_pid);
+	}
+}
+
+/* The instruction at rip cannot go on: the signal is delivered on this way back to user mode, even if blocked or
+ * ignored (then with the default action). A server ends at once. */
+void signal_fault(struct proc *p, int sig, i32 code, u64 addr)
+{
+	klog("pid %d (%s): signal %d code %d at %p, rip %p", p->pid, p->u->names.comm, sig, code, (void *)addr,
+	     (void *)p->tf->rip);
+	if (p->privileged)
+		proc_exit(sig);
+	struct usignal *s = &p->u->sig;
+	if (code == 0)
+		code = sig == SIGFPE ? FPE_INTDIV : sig == SIGILL ? ILL_ILLOPN : SI_KERNEL;
+	if (signal_is_deaf(p, sig)) {
+		s->act[sig].handler = SIG_DFL;
+		s->blocked &= ~SIG_BIT(sig);
+	}
+	s->pending |= SIG_BIT(sig);
+	s->info_code[sig] = code;
+	s->info_pid[sig] = 0;
+	s->fault_addr = addr;
+}
+
+/* ---- masks that last for one call ---- */
+
+void signal_mask_for_call(struct proc *p, u64 mask)
+{
+	struct usignal *s = &p->u->sig;
+	if (!s->have_saved_mask)
+		s->saved_mask = s->blocked;
+	s->have_saved_mask = true;
+	s->blocked = mask & ~UNSTOPPABLE;
+}
+
+void signal_mask_undo(struct proc *p)
+{
+	struct usignal *s = &p->u->sig;
+	if (s->have_saved_mask)
+		s->blocked = s->saved_mask;
+	s->have_saved_mask = false;
+}
+
+/* ---- delivery ---- */
+
+bool signal_is_restart(i64 value)
+{
+	return value == -ERESTARTSYS || value == -ERESTARTNOHAND || value == -ERESTARTBLOCK;
+}
+
+static void rewind_call(struct proc *p, struct trapframe *tf)
+{
+	struct usignal *s = &p->u->sig;
+	s->restart_code = (u32) - (i64)tf->rax;
+	tf->rip -= SYSCALL_INSN_LEN;
+	tf->rax = p->u->call.nr;
+	s->restart_rip = tf->rip;
+}
+
+/* A handler is going to run: may the call it interrupts still be re-executed afterwards? The address test makes a
+ * stale record harmless: a handler that runs right before a call starts may as well have interrupted it. */
+static void settle_rewound(struct proc *p, struct trapframe *tf, u64 flags)
+{
+	struct usignal *s = &p->u->sig;
+	bool again = s->restart_code == ERESTARTSYS && (flags & SA_RESTART);
+	if (s->restart_code && tf->rip == s->restart_rip && !again) {
+		tf->rip += SYSCALL_INSN_LEN;
+		tf->rax = (u64)-EINTR;
+		p->u->call.resume_valid = false;
+	}
+	s->restart_code = 0;
+}
+
+static void run_handler(struct proc *p, struct trapframe *tf, int sig)
+{
+	struct usignal *s = &p->u->sig;
+	u64 mask = s->have_saved_mask ? s->saved_mask : s->blocked;
+	u64 flags = s->act[sig].flags;
+	settle_rewound(p, tf, flags);
+	s->have_saved_mask = false;
+	if (sigframe_push(p, tf, sig, mask) < 0) {
+		klog("pid %d (%s): no stack for the handler of signal %d", p->pid, p->u->names.comm, sig);
+		proc_exit(SIGSEGV);
+	}
+	s->blocked |= s->act[sig].mask;
+	if (!(flags & SA_NODEFER))
+		s->blocked |= SIG_BIT(sig);
+	s->blocked &= ~UNSTOPPABLE;
+	if (flags & SA_RESETHAND)
+		s->act[sig].handler = SIG_DFL;
+}
+
+static void default_action(struct proc *p, int sig)
+{
+	if (DEFAULT_IGNORED & SIG_BIT(sig))
+		return;
+	if (!(STOPS & SIG_BIT(sig)))
+		proc_exit(sig);
+	if (sig != SIGSTOP && signal_group_orphaned(p->u->names.pgid, p->u->names.sid))
+		return; /* nobody could continue it */
+	p->stop_sig = sig;
+	p->stop_reported = false;
+	p->stopped_unwaited = true;
+	tell_parent(p, CLD_STOPPED);
+}
+
+/* Faults first: they belong to the instruction at rip, which a handler's frame would hide. */
+static int next_signal(const struct usignal *s)
+{
+	u64 set = deliverable(s);
+	if (set & SIG_BIT(SIGKILL))
+		return SIGKILL;
+	if (set & FAULTS)
+		set &= FAULTS;
+	return set ? __builtin_ctzll(set) + 1 : 0;
+}
+
+void signal_deliver(struct trapframe *tf, bool from_syscall)
+{
+	struct proc *p = current;
+	if (p->privileged)
+		return;
+	struct usignal *s = &p->u->sig;
+	if (from_syscall) {
+		s->restart_code = 0;
+		if (signal_is_restart((i64)tf->rax))
+			rewind_call(p, tf);
+	}
+	for (;;) {
+		if (p->freeze_req) {
+			freeze_point();
+			continue;
+		}
+		if (p->stop_sig) {
+			p->state = PROC_STOPPED;
+			schedule();
+			continue;
+		}
+		int sig = next_signal(s);
+		if (!sig)
+			break;
+		s->pending &= ~SIG_BIT(sig);
+		if (s->act[sig].handler == SIG_DFL || sig == SIGKILL || sig == SIGSTOP)
+			default_action(p, sig);
+		else
+			run_handler(p, tf, sig);
+	}
+	s->pending &= s->blocked; /* what is left and unblocked is ignored */
+	if (s->have_saved_mask) {
+		/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. What the old
+		 * mask lets through now comes before the call, so it does not interrupt it. */
+		signal_mask_undo(p);
+		s->restart_code = 0;
+	}
+}
+
+/* ---- WH_P_SIGNALS ---- */
+
+#define SIGNAL_BLOB_VERSION 1
+
+int signal_pack(struct proc *p, struct blob *b)
+{
+	blob_put_u32(b, SIGNAL_BLOB_VERSION);
+	blob_put_u32(b, (u32)p->stop_sig);
+	blob_put_u32(b, sizeof p->u->sig);
+	blob_put(b, &p->u->sig, sizeof p->u->sig);
+	return b->bad ? -EINVAL : 0;
+}
+
+int signal_unpack(struct proc *p, struct blob *b)
+{
+	u32 version = blob_get_u32(b), stop_sig = blob_get_u32(b), size = blob_get_u32(b);
+	if (version != SIGNAL_BLOB_VERSION || size != sizeof(struct usignal) ||
+	    (stop_sig && (stop_sig >= NSIG || !(STOPS & SIG_BIT(stop_sig)))))
+		return -EINVAL;
+	struct usignal *s = kmalloc(sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	blob_get(b, s, sizeof *s);
+	/* have_saved_mask must be a bool before anything reads it as one. */
+	u8 flag;
+	memcpy(&flag, &s->have_saved_mask, 1);
+	bool good = !b->bad && flag <= 1 && !(s->blocked & UNSTOPPABLE) && s->alt_sp < USER_TOP &&
+		    s->alt_size <= USER_TOP;
+	if (good) {
+		u64 arrived_here = p->u->sig.pending;
+		p->u->sig = *s;
+		p->u->sig.pending |= arrived_here;
+		p->stop_sig = (i32)stop_sig;
+	}
+	kfree(s);
+	return good ? 0 : -EINVAL;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Signals: numbers and flags of the Linux x86-64 ABI, and what signal.c offers besides proc.h.
+ * Delivery happens only on the way to user mode (signal_deliver), so a signal never finds a kernel stack
+ * that would have to be unwound: a blocked call returns a restart code first.
+ */
+#ifndef KERNEL_SIGNAL_H
+#define KERNEL_SIGNAL_H
+#include "types.h"
+#include "lib.h"
+#include "signals.h" /* signal_fault, signal_ignores_child */
+
+enum signal_number {
+	SIGHUP = 1,
+	SIGINT = 2,
+	SIGQUIT = 3,
+	SIGILL = 4,
+	SIGTRAP = 5,
+	SIGABRT = 6,
+	SIGBUS = 7,
+	SIGFPE = 8,
+	SIGKILL = 9,
+	SIGSEGV = 11,
+	SIGPIPE = 13,
+	SIGALRM = 14,
+	SIGTERM = 15,
+	SIGCHLD = 17,
+	SIGCONT = 18,
+	SIGSTOP = 19,
+	SIGTSTP = 20,
+	SIGTTIN = 21,
+	SIGTTOU = 22,
+	SIGURG = 23,
+	SIGWINCH = 28,
+};
+#define SIG_BIT(sig) (1ull << ((sig)-1))
+
+enum signal_handler { SIG_DFL = 0, SIG_IGN = 1 };
+
+#define SA_NOCLDSTOP 0x00000001u
+#define SA_NOCLDWAIT 0x00000002u
+#define SA_SIGINFO   0x00000004u
+#define SA_RESTORER  0x04000000u
+#define SA_ONSTACK   0x08000000u
+#define SA_RESTART   0x10000000u
+#define SA_NODEFER   0x40000000u
+#define SA_RESETHAND 0x80000000u
+
+#define SS_ONSTACK  1
+#define SS_DISABLE  2
+#define MINSIGSTKSZ 2048
+
+/* si_code */
+#define SI_USER	      0
+#define SI_KERNEL     0x80
+#define SI_TKILL      (-6)
+#define SEGV_MAPERR   1
+#define SEGV_ACCERR   2
+#define FPE_INTDIV    1
+#define ILL_ILLOPN    2
+#define BUS_ADRERR    2
+#define CLD_EXITED    1
+#define CLD_KILLED    2
+#define CLD_STOPPED   5
+#define CLD_CONTINUED 6
+
+struct proc;
+struct unames;
+
+/* May this sender signal p? (Of a stub: by the uid it left with; its host judges again.) */
+bool signal_permitted(const struct unames *sender, const struct proc *p, int sig);
+i32 signal_pgid_of(const struct proc *p); /* stubs too */
+/* Would p, reading or writing the terminal from the background, not notice signal sig? */
+bool signal_is_deaf(const struct proc *p, int sig);
+/* Has no member of the group a parent in the same session who could continue it? Then terminal stops are ignored. */
+bool signal_group_orphaned(i32 pgid, i32 sid);
+/* Is this value of a call one of the restart codes? Then signal_deliver must run before user mode sees it. */
+bool signal_is_restart(i64 value);
+/* Replace the mask until the call ends: kept over a handler by the frame, else undone by signal_deliver. */
+void signal_mask_for_call(struct proc *p, u64 mask);
+void signal_mask_undo(struct proc *p);
+
+/* WH_P_SIGNALS: signal state, and whether job control has it stopped. 0 or -EINVAL (then p->u->sig is unchanged). */
+int signal_pack(struct proc *p, struct blob *b);
+int signal_unpack(struct proc *p, struct blob *b);
+#endif
