@@ -10,6 +10,8 @@
 #include "net.h"
 #include "serve.h"
 
+#define SEND_PAUSE (5 * SERVE_MS)
+
 static uint32_t self_node, node_count;
 static uint64_t own_incarnation, own_seq;
 static bool outcast;
@@ -17,6 +19,10 @@ static struct detector detector;
 static struct load_report last[WH_MAX_NODES + 1];  /* magic 0: none yet */
 static struct wh_node published[WH_MAX_NODES + 1]; /* as it lies in the kernel's table */
 static uint32_t first_fence; /* reports have room for few: which node's comes first next time */
+
+/* Nodes that are still to get the report in last[self_node], which is sent little by little. */
+static uint64_t to_send;
+static struct serve_timer send_timer;
 
 static const char *const state_names[] = {
 	[WH_NODE_UNKNOWN] = "unknown",
@@ -84,6 +90,23 @@ static uint16_t fence_rows(struct report_fence *rows)
 	return n;
 }
 
+/* The network takes so many datagrams at once; with many nodes the others have to wait. An error is
+ * not looked into: a report that is lost is followed by another one. */
+static void send_reports(void *arg)
+{
+	(void)arg;
+	while (to_send) {
+		uint32_t node = (uint32_t)__builtin_ctzll(to_send) + 1;
+
+		if (net_udp_send(WH_PORT_LOAD, node, WH_PORT_LOAD, &last[self_node],
+				 sizeof(last[self_node])) == -EAGAIN) {
+			serve_timer(&send_timer, wh_now() + SEND_PAUSE, send_reports, NULL);
+			return;
+		}
+		to_send &= to_send - 1;
+	}
+}
+
 void cluster_report(const struct cluster_self *self)
 {
 	struct load_report *r = &last[self_node];
@@ -102,10 +125,10 @@ void cluster_report(const struct cluster_self *self)
 	r->nmoves = (uint16_t)moves_rows(r->move, self->settle_ms);
 	r->nfences = fence_rows(r->fence);
 	report_seal(r);
-	/* A report that is lost is followed by another one, so nothing is done about errors. */
 	for (uint32_t k = 1; k <= node_count; k++)
 		if (k != self_node)
-			net_udp_send(WH_PORT_LOAD, k, WH_PORT_LOAD, r, sizeof(*r));
+			to_send |= 1ull << (k - 1);
+	send_reports(NULL);
 }
 
 static void hear_of_fences(const struct load_report *r)
