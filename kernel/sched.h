@@ -31,6 +31,15 @@ void sched_add(struct proc *p); /* make runnable */
 void schedule(void);		/* give up the CPU (state already set) */
 void sched_yield_now(void);
 extern bool need_resched;
+void sched_start(struct proc *first) __attribute__((noreturn)); /* leave the boot stack for good */
+/* Privilege changes while running: keep the count of user processes right. */
+void sched_set_privileged(struct proc *p, bool on);
+void sched_reap_later(struct proc *p);
+void sched_finish_switch(void);
+u64 sched_load_milli(void);	/* run queue of user processes, averaged over 1 s, * 1000 */
+u64 sched_runnable_users(void);
+extern u64 switch_count, fault_count, ipc_count, syscall_count;
+void timer_slice_changed(void); /* current->slice_end_ns changed */
 
 /* ---- time (timer.c) ---- */
 u64 now_ns(void);  /* node monotonic: TSC, scaled by the node's drift */

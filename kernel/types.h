@@ -21,7 +21,7 @@ typedef int64_t i64;
 #define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)      ((a) < (b) ? (a) : (b))
 #define MAX(a, b)      ((a) > (b) ? (a) : (b))
-#define NS_PER_SEC     1000000000ull
+#define NS_PER_SEC     1000000000ul
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Doubly linked ring with a head; an unlinked node points to itself. */

@@ -21,6 +21,7 @@ struct region {
 };
 
 struct vm {
+	u32 refs; /* vfork shares */
 	u64 pml4; /* physical */
 	struct list regions;
 	u64 brk_start, brk;
@@ -30,7 +31,7 @@ struct vm {
 };
 
 struct vm *vm_create(void); /* NULL: no memory */
-void vm_destroy(struct vm *vm);
+void vm_put(struct vm *vm); /* drop a reference; the last destroys it */
 struct vm *vm_fork(struct vm *src); /* copy on write */
 void vm_switch(struct vm *vm);	    /* NULL: kernel only */
 
@@ -52,4 +53,6 @@ u64 vm_next_private(struct vm *vm, u64 addr);
 /* Install a frame (one reference passes to the vm) at addr inside a region; replaces nothing. */
 int vm_install(struct vm *vm, u64 addr, u64 phys);
 u32 vm_region_count(struct vm *vm);
+/* Physical address behind a present page of a wired (server) space; 0 if absent. For IPC copies. */
+u64 vm_translate(struct vm *vm, u64 addr, bool write);
 #endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/* Descriptor tables, system-call registers, protection features, lazy FPU. */
+#include "cpu.h"
+#include "lib.h"
+#include "proc.h"
+
+extern char trap_stubs[];
+extern u64 cpu_kstack_top;
+bool cpu_smap;
+struct proc *fpu_owner;
+
+static u64 gdt[7] = {
+	[SEL_KCODE / 8] = 0x00af9a000000ffff,
+	[SEL_KDATA / 8] = 0x00cf92000000ffff,
+	[SEL_UDATA / 8] = 0x00cff2000000ffff,
+	[SEL_UCODE / 8] = 0x00affa000000ffff,
+};
+#define SEL_TSS 0x28
+
+static struct {
+	u32 reserved0;
+	u64 rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
+	u16 reserved3, iomap;
+} __attribute__((packed)) tss;
+
+static struct {
+	u16 low, sel;
+	u8 ist, type;
+	u16 mid;
+	u32 high, zero;
+} idt[256];
+
+struct descriptor_ptr {
+	u16 limit;
+	u64 base;
+} __attribute__((packed));
+
+/* Double faults get a stack of their own: the usual one may be what is broken. */
+static u8 double_fault_stack[4096] __attribute__((aligned(16)));
+
+static void load_tables(void)
+{
+	u64 base = (u64)&tss;
+	tss.iomap = sizeof tss;
+	tss.ist[0] = (u64)double_fault_stack + sizeof double_fault_stack;
+	gdt[5] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+	gdt[6] = base >> 32;
+	struct descriptor_ptr g = {sizeof gdt - 1, (u64)gdt}, i = {sizeof idt - 1, (u64)idt};
+	for (u32 v = 0; v < 256; v++) {
+		u64 stub = (u64)trap_stubs + v * 16ul;
+		idt[v].low = (u16)stub;
+		idt[v].mid = (u16)(stub >> 16);
+		idt[v].high = (u32)(stub >> 32);
+		idt[v].sel = SEL_KCODE;
+		idt[v].type = v == 3 ? 0xee : 0x8e; /* int3 may come from user mode */
+		idt[v].ist = v == 8;
+	}
+	__asm__ volatile("lgdt %0; lidt %1; ltr %w2\n\t"
+			 "pushq %3; leaq 1f(%%rip), %%rax; pushq %%rax; lretq\n"
+			 "1: movw %w4, %%ss"
+			 :
+			 : "m"(g), "m"(i), "r"(SEL_TSS), "i"(SEL_KCODE), "r"(SEL_KDATA)
+			 : "rax", "memory");
+}
+
+static void enable_protections(void)
+{
+	u32 a = 7, b, c = 0, d, max = 0;
+	u64 cr4;
+	__asm__ volatile("cpuid" : "+a"(max), "=b"(b), "=c"(c), "=d"(d));
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	if (max >= 7) {
+		c = 0;
+		__asm__ volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
+		if (b & 1u << 7)
+			cr4 |= 1u << 20; /* SMEP */
+		if (b & 1u << 20) {
+			cr4 |= 1u << 21; /* SMAP */
+			cpu_smap = true;
+		}
+		if (c & 1u << 2)
+			cr4 |= 1u << 11; /* UMIP */
+	}
+	cr4 |= 1u << 2; /* TSD: rdtsc is an observation, served by the clock class */
+	__asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
+}
+
+void cpu_init(void)
+{
+	load_tables();
+	enable_protections();
+	wrmsr(0xc0000081, (u64)(SEL_KDATA | 3) << 48 | (u64)SEL_KCODE << 32); /* STAR */
+	wrmsr(0xc0000082, (u64)syscall_entry);				      /* LSTAR */
+	wrmsr(0xc0000084, 0x47700);					      /* FMASK: TF IF DF IOPL NT AC */
+}
+
+void cpu_set_kstack(u64 top)
+{
+	cpu_kstack_top = top;
+	tss.rsp0 = top;
+}
+
+void cpu_set_fs(u64 fs_base)
+{
+	wrmsr(0xc0000100, fs_base);
+}
+
+void cpu_set_tsd(bool trap)
+{
+	static bool on = true;
+	if (trap == on)
+		return;
+	u64 cr4;
+	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
+	cr4 = trap ? cr4 | 4 : cr4 & ~4ull;
+	__asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
+	on = trap;
+}
+
+static void set_ts(bool on)
+{
+	u64 cr0;
+	if (on) {
+		__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
+		__asm__ volatile("mov %0, %%cr0" ::"r"(cr0 | 8));
+	} else {
+		__asm__ volatile("clts");
+	}
+}
+
+void fpu_switch_to(struct proc *p)
+{
+	set_ts(fpu_owner != p);
+}
+
+void fpu_save(struct proc *p)
+{
+	if (fpu_owner != p)
+		return;
+	set_ts(false);
+	__asm__ volatile("fxsave64 %0" : "=m"(p->fpu));
+	set_ts(current != p);
+}
+
+void fpu_trap(void)
+{
+	set_ts(false);
+	if (fpu_owner)
+		__asm__ volatile("fxsave64 %0" : "=m"(fpu_owner->fpu));
+	fpu_owner = current;
+	if (!current->fpu_used) {
+		memset(current->fpu, 0, sizeof current->fpu);
+		current->fpu[0] = 0x7f; /* x87 control word 0x37f */
+		current->fpu[1] = 0x03;
+		current->fpu[24] = 0x80; /* MXCSR 0x1f80 */
+		current->fpu[25] = 0x1f;
+		current->fpu_used = true;
+	}
+	__asm__ volatile("fxrstor64 %0" ::"m"(current->fpu));
+}
+
+void fpu_forget(struct proc *p)
+{
+	if (fpu_owner == p)
+		fpu_owner = NULL;
+	if (current)
+		fpu_switch_to(current);
+}

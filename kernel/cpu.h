@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The processor: descriptor tables, model-specific registers, ports, FPU ownership. */
+#ifndef KERNEL_CPU_H
+#define KERNEL_CPU_H
+#include "types.h"
+#include "trap.h"
+
+struct proc;
+
+static inline void outb(u16 port, u8 v)
+{
+	__asm__ volatile("outb %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline u8 inb(u16 port)
+{
+	u8 v;
+	__asm__ volatile("inb %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline void outl(u16 port, u32 v)
+{
+	__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline u32 inl(u16 port)
+{
+	u32 v;
+	__asm__ volatile("inl %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline void outw(u16 port, u16 v)
+{
+	__asm__ volatile("outw %0, %1" ::"a"(v), "Nd"(port));
+}
+static inline u16 inw(u16 port)
+{
+	u16 v;
+	__asm__ volatile("inw %1, %0" : "=a"(v) : "Nd"(port));
+	return v;
+}
+static inline void wrmsr(u32 msr, u64 v)
+{
+	__asm__ volatile("wrmsr" ::"c"(msr), "a"((u32)v), "d"((u32)(v >> 32)));
+}
+static inline u64 rdmsr(u32 msr)
+{
+	u32 lo, hi;
+	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
+	return (u64)hi << 32 | lo;
+}
+static inline u64 read_cr2(void)
+{
+	u64 v;
+	__asm__ volatile("mov %%cr2, %0" : "=r"(v));
+	return v;
+}
+
+void cpu_init(void);
+/* Kernel stack used at the next entry from user mode. */
+void cpu_set_kstack(u64 top);
+void cpu_set_fs(u64 fs_base);
+/* RDTSC in user mode traps (so that the clock class serves it) unless the process is a server. */
+void cpu_set_tsd(bool trap);
+extern bool cpu_smap;
+/* Let the kernel touch user pages (SMAP). */
+static inline void user_access_begin(void)
+{
+	if (cpu_smap)
+		__asm__ volatile("stac" ::: "memory");
+}
+static inline void user_access_end(void)
+{
+	if (cpu_smap)
+		__asm__ volatile("clac" ::: "memory");
+}
+
+/* Lazy FPU: the registers belong to fpu_owner; others fault (#NM) on first use (facts.md: 229 ns against 500). */
+extern struct proc *fpu_owner;
+void fpu_switch_to(struct proc *p); /* arm or disarm the trap for p */
+void fpu_trap(void);		    /* #NM: load current's state */
+void fpu_save(struct proc *p);	    /* bring p->fpu up to date */
+void fpu_forget(struct proc *p);    /* p->fpu was replaced or p is gone */
+
+/* Interrupt lines 0..15 of the two 8259s. */
+void irq_init(void);
+void irq_set_kernel_handler(u32 line, void (*fn)(void));
+void irq_dispatch(u32 line);
+void irq_unmask(u32 line);
+i64 irq_bind_server(u32 line, u32 service, u32 bit);
+i64 irq_ack_server(u32 line, u32 service);
+void irq_server_gone(u32 service);
+
+void timer_init(void);
+void timer_interrupt(void); /* LAPIC vector */
+#define VEC_TIMER    0x40
+#define VEC_SPURIOUS 0xff
+#define VEC_IRQ0     0x20
+#define VEC_SYSCALL  0x100
+
+/* trap.S */
+extern char syscall_entry[], trap_return[];
+void context_switch(u64 *save_sp, u64 load_sp);
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* fork, vfork, clone; wait4; exit. */
+#include "cpu.h"
+#include "ipc.h"
+#include "lib.h"
+#include "proc.h"
+#include "signal.h"
+#include "trace.h"
+#include "usercopy.h"
+
+enum {
+	CLONE_VM = 0x100,
+	CLONE_VFORK = 0x4000,
+	CLONE_PARENT_SETTID = 0x100000,
+	CLONE_CHILD_CLEARTID = 0x200000,
+	CLONE_CHILD_SETTID = 0x1000000,
+	CLONE_SETTLS = 0x80000,
+	CLONE_KNOWN = CLONE_VM | CLONE_VFORK | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |
+		      CLONE_CHILD_SETTID | CLONE_SETTLS | 0xff,
+};
+
+void vfork_done(struct proc *p)
+{
+	if (!p->vfork_waiter)
+		return;
+	p->vfork_waiter = NULL;
+	wake_all(&p->vfork_wait);
+}
+
+static struct proc *copy_process(u64 flags, u64 stack, u64 tls)
+{
+	struct proc *parent = current, *p = proc_alloc(0);
+	if (!p)
+		return NULL;
+	if (flags & CLONE_VM) {
+		p->vm = parent->vm;
+		p->vm->refs++;
+	} else {
+		p->vm = vm_fork(parent->vm);
+	}
+	fpu_save(parent);
+	memcpy(p->fpu, parent->fpu, sizeof p->fpu);
+	p->fpu_used = parent->fpu_used;
+	p->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
+	p->gs_base = parent->gs_base;
+	p->privileged = parent->privileged;
+	if (!p->vm || env_fork(p, parent)) {
+		env_release(p, false);
+		proc_free(p);
+		return NULL;
+	}
+	struct trapframe tf = *parent->tf;
+	tf.rax = 0;
+	tf.vector = VEC_SYSCALL;
+	if (!parent->privileged)
+		tf.rflags &= ~(u64)RFLAGS_IOPL;
+	if (stack)
+		tf.rsp = stack;
+	proc_prepare_return(p, &tf);
+	p->parent = parent;
+	list_push_back(&parent->children, &p->sibling);
+	return p;
+}
+
+static i64 do_clone(u64 flags, u64 stack, u64 ptid, u64 ctid, u64 tls)
+{
+	/* Threads do not exist yet: sharing memory is vfork only, where the parent sleeps meanwhile. */
+	if ((flags & ~(u64)CLONE_KNOWN) || ((flags & CLONE_VM) && !(flags & CLONE_VFORK)))
+		return -ENOSYS;
+	struct proc *p = copy_process(flags, stack, tls);
+	if (!p)
+		return -EAGAIN;
+	i32 pid = p->pid;
+	trace(TRACE_FORK, (u64)pid, (u64)current->pid, flags);
+	if (flags & CLONE_CHILD_SETTID) {
+		/* In the child's memory: it is a copy of ours as of now, so write there before either goes on. */
+		struct vm *mine = current->vm;
+		current->vm = p->vm;
+		vm_switch(p->vm);
+		copy_to_user(ctid, &pid, sizeof pid);
+		current->vm = mine;
+		vm_switch(mine);
+	}
+	if (flags & CLONE_PARENT_SETTID)
+		copy_to_user(ptid, &pid, sizeof pid);
+	if (flags & CLONE_VFORK)
+		p->vfork_waiter = current;
+	sched_add(p);
+	while (flags & CLONE_VFORK) {
+		struct proc *child = proc_find(pid);
+		if (!child || child->vfork_waiter != current)
+			break;
+		current->uninterruptible_call = true;
+		wait_on(&child->vfork_wait, NO_DEADLINE, false);
+		current->uninterruptible_call = false;
+	}
+	return pid;
+}
+
+i64 sys_fork(const u64 *arg)
+{
+	(void)arg;
+	return do_clone(SIGCHLD, 0, 0, 0, 0);
+}
+
+i64 sys_vfork(const u64 *arg)
+{
+	(void)arg;
+	return do_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+}
+
+i64 sys_clone(const u64 *arg)
+{
+	return do_clone(arg[0], arg[1], arg[2], arg[3], arg[4]);
+}
+
+i64 sys_exit(const u64 *arg)
+{
+	proc_exit((i32)(arg[0] & 0xff) << 8);
+}
+
+i64 sys_exit_group(const u64 *arg)
+{
+	return sys_exit(arg);
+}
+
+/* ---- wait ---- */
+
+enum { WNOHANG = 1, WUNTRACED = 2, WCONTINUED = 8 };
+
+static bool selected(const struct proc *c, i32 pid)
+{
+	i32 pgid = c->u ? c->u->names.pgid : c->away_pgid;
+	if (pid > 0)
+		return c->pid == pid;
+	if (pid == -1)
+		return true;
+	return pgid == (pid == 0 ? current->u->names.pgid : -pid);
+}
+
+/* A child to report now; *any tells whether there is one to wait for. */
+static struct proc *find_child(i32 pid, u32 options, bool *any)
+{
+	list_for_each(c, &current->children, struct proc, sibling)
+	{
+		if (!selected(c, pid))
+			continue;
+		*any = true;
+		if (c->state == PROC_ZOMBIE || (c->stopped_unwaited && (options & WUNTRACED)))
+			return c;
+	}
+	return NULL;
+}
+
+/* What a child used becomes its parent's children's time, and what it knew of clocks its parent's knowledge. */
+static void inherit_from_child(struct proc *c)
+{
+	if (c->u)
+		current->u->child_cpu_ns += c->u->cpu_ns + c->u->child_cpu_ns;
+}
+
+static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)
+{
+	for (;;) {
+		bool any = false;
+		struct proc *c = find_child(pid, options, &any);
+		if (c) {
+			i32 status = c->state == PROC_ZOMBIE ? c->exit_status :
+							       (c->stop_sig << 8 | 0x7f);
+			i32 who = c->pid;
+			if ((ustatus && copy_to_user(ustatus, &status, sizeof status)) ||
+			    (urusage && zero_user(urusage, 144)))
+				return -EFAULT;
+			if (c->state == PROC_ZOMBIE) {
+				inherit_from_child(c);
+				proc_free(c);
+			} else {
+				c->stopped_unwaited = false;
+			}
+			return who;
+		}
+		if (!any)
+			return -ECHILD;
+		if (options & WNOHANG)
+			return 0;
+		if (wait_on(&current->child_wait, NO_DEADLINE, true) == -EINTR)
+			return -ERESTARTSYS;
+	}
+}
+
+i64 sys_wait4(const u64 *arg)
+{
+	if (arg[2] & ~(u64)(WNOHANG | WUNTRACED | WCONTINUED | 0x40000000))
+		return -EINVAL;
+	return do_wait((i32)arg[0], arg[1], (u32)arg[2], arg[3]);
+}

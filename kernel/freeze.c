@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Total freezing (design 3 and 8). A process freezes at the boundary to user mode only, where nothing of it is on a kernel
+ * stack: interruptible waits end at once and are re-executed later, an uninterruptible one delays the freeze. The end
+ * of every freeze that was asked for is one WH_MSG_K_FROZEN request to the migration handler, unless the handler
+ * itself gave it up (thaw).
+ */
+#include "env/clock.h"
+#include "cpu.h"
+#include "frame.h"
+#include "ipc.h"
+#include "lib.h"
+#include "proc.h"
+#include "procctl.h"
+#include "trace.h"
+
+static int answer(const struct proc *p, i32 status, const char *why)
+{
+	struct wh_msg m = {.type = WH_MSG_K_FROZEN};
+	struct wh_k_frozen *k = WH_BODY(&m, struct wh_k_frozen);
+
+	k->pid = p->pid;
+	k->status = status;
+	strlcpy(k->why, why, sizeof k->why);
+	trace(TRACE_FREEZE, (u64)p->pid, p->state, (u64)(-status));
+	return ipc_post(WH_SVC_MIGRATE, &m);
+}
+
+static const char *call_name(u64 nr)
+{
+	for (u32 row = 0; row < V_ROWS; row++)
+		if (syscall_rows[row].nr == nr)
+			return syscall_rows[row].name;
+	return "a call";
+}
+
+static void deadline_passed(struct timer *t)
+{
+	struct proc *p = container_of(t, struct proc, freeze_timer);
+	char words[160];
+	struct text why = TEXT(words, sizeof words);
+
+	p->freeze_req = false;
+	if (p->uninterruptible_call || p->state == PROC_WAIT)
+		text_printf(&why, "%s is waiting for its answer and cannot be interrupted; try again later",
+			    call_name(p->u->call.nr));
+	else
+		text_printf(&why, "the process did not come to rest in time (last call: %s)",
+			    call_name(p->u->call.nr));
+	answer(p, -EBUSY, words);
+}
+
+void freeze_point(void)
+{
+	struct proc *p = current;
+
+	if (!p->freeze_req)
+		return;
+	p->freeze_req = false;
+	timer_cancel(&p->freeze_timer);
+	fpu_save(p);
+	clock_suspend(p);
+	p->frozen_ns = now_ns();
+	p->packed_pending = ~0ull;
+	p->state = PROC_FROZEN;
+	if (answer(p, 0, "") < 0) {
+		/* Nobody is there who could thaw it. */
+		p->state = PROC_RUN;
+		clock_resume(p);
+		return;
+	}
+	schedule();
+}
+
+void freeze_ended(struct proc *p)
+{
+	if (!p->freeze_req)
+		return;
+	p->freeze_req = false;
+	timer_cancel(&p->freeze_timer);
+	answer(p, -ESRCH, "the process ended first");
+}
+
+/* pid, deadline (node monotonic ns) */
+i64 wh_sys_proc_freeze(const u64 *arg)
+{
+	struct proc *p = procctl_find((i32)arg[0]);
+
+	if (current->service != WH_SVC_MIGRATE)
+		return -EPERM;
+	if (!p || p->state == PROC_AWAY || p->state == PROC_ZOMBIE)
+		return -ESRCH;
+	if (p->privileged)
+		return -EPERM;
+	if (p->state == PROC_NEW || p->state == PROC_FROZEN || p->freeze_req)
+		return -EBUSY;
+	p->freeze_req = true;
+	p->freeze_timer.fire = deadline_passed;
+	timer_arm(&p->freeze_timer, arg[1]);
+	if (p->state == PROC_WAIT)
+		interrupt_proc(p);
+	else if (p->state == PROC_STOPPED)
+		sched_add(p); /* a stopped process also stands at the boundary; it stops again when thawed */
+	return 0;
+}
+
+static int thaw_arrived(struct proc *p)
+{
+	int r = image_complete(p);
+
+	if (r)
+		return r;
+	frame_unreserve(p->reserved_frames);
+	p->reserved_frames = 0;
+	stub_absorb(p);
+	env_bind(p);
+	struct trapframe tf = *p->tf;
+	proc_prepare_return(p, &tf);
+	p->foreign = p->uqpid.home != node_id.node;
+	p->started = true;
+	p->arrived_ns = now_ns();
+	migrations_in++;
+	sched_add(p);
+	return 0;
+}
+
+i64 wh_sys_proc_thaw(const u64 *arg)
+{
+	struct proc *p = procctl_find((i32)arg[0]);
+
+	if (current->service != WH_SVC_MIGRATE)
+		return -EPERM;
+	if (!p)
+		return -ESRCH;
+	if (p->state == PROC_NEW && p->imported)
+		return thaw_arrived(p);
+	if (p->state == PROC_FROZEN) {
+		clock_resume(p);
+		sched_add(p);
+		return 0;
+	}
+	if (!p->freeze_req)
+		return -ESRCH;
+	p->freeze_req = false;
+	timer_cancel(&p->freeze_timer);
+	return 0;
+}

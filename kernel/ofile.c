@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Open file descriptions and the descriptor table. */
+#include "fs.h"
+#include "lib.h"
+#include "proc.h"
+
+static u64 ofile_count;
+
+u64 counters_ofiles(void)
+{
+	return ofile_count;
+}
+
+struct ofile *ofile_new(const struct ofile_ops *ops, u32 flags)
+{
+	struct ofile *f = kmalloc(sizeof *f);
+	if (!f)
+		return NULL;
+	f->refs = 1;
+	f->flags = flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC);
+	f->ops = ops;
+	ofile_count++;
+	return f;
+}
+
+void ofile_ref(struct ofile *f)
+{
+	f->refs++;
+}
+
+void ofile_put(struct ofile *f)
+{
+	if (--f->refs)
+		return;
+	if (f->ops->release)
+		f->ops->release(f);
+	if (f->fobj)
+		fobj_put(f->fobj);
+	ofile_count--;
+	kfree(f);
+}
+
+struct ofile *fd_get(struct proc *p, int fd)
+{
+	if (file_static_bind && p == current)
+		file_bind_arrived(p);
+	if (fd < 0 || fd >= NOFILE || !p->u)
+		return NULL;
+	return p->u->ofile[fd];
+}
+
+int fd_install(struct proc *p, struct ofile *f, int min, bool cloexec)
+{
+	struct ublock *u = p->u;
+	for (int fd = MAX(min, 0); fd < NOFILE; fd++) {
+		if (u->ofile[fd])
+			continue;
+		u->ofile[fd] = f;
+		u->cloexec[fd] = cloexec;
+		u->fview[fd] = (struct fview){.fmarker = 1};
+		return fd;
+	}
+	ofile_put(f);
+	return -EMFILE;
+}
+
+int fd_close(struct proc *p, int fd)
+{
+	struct ublock *u = p->u;
+	if (fd < 0 || fd >= NOFILE || !u->ofile[fd])
+		return -EBADF;
+	struct ofile *f = u->ofile[fd];
+	u->ofile[fd] = NULL;
+	u->cloexec[fd] = 0;
+	u->fview[fd] = (struct fview){0}; /* unmarked: nothing it returned binds us any more */
+	ofile_put(f);
+	return 0;
+}

@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Cached pages of files: clean only (writes go through to the custodian first), shared with the page tables of
+ * the programs that map them, dropped oldest first when frames are short.
+ *
+ * A vnode is the cache of one inode. Files unchanged since the common base image are the same version on every
+ * node, so they share one vnode whatever tree they were opened in (tree 0): a migrated process finds its program
+ * text and libraries cached here, at the same frames. A file that has been written belongs to its tree alone.
+ */
+#include "fs.h"
+#include "frame.h"
+#include "lib.h"
+#include "proc.h"
+
+#define READAHEAD 16 /* pages fetched by a sequential miss (FS_IO_MAX) */
+#define CLUSTER	  8  /* pages around any other miss */
+#define BUCKETS	  1024
+
+struct vnode {
+	struct list link;
+	u32 tree; /* 0: base image */
+	u32 gen;
+	u64 ino;
+	struct fs_version version;
+	u32 users;   /* fobjs, and calls that need it to stay */
+	u32 writers; /* writes in flight: what is read meanwhile may be old */
+	bool stale;  /* purged by the file server: size and version unknown */
+	u64 seq;     /* completed changes */
+	u64 next;    /* page after the last read-ahead: a miss there is sequential */
+	struct list pages;
+};
+
+struct cpage {
+	struct list lru, in_vnode;
+	struct cpage *hash_next;
+	struct vnode *v;
+	u64 index, phys;
+};
+
+static struct list vnodes = LIST_INIT(vnodes);
+static struct list lru = LIST_INIT(lru); /* oldest first */
+static struct cpage *buckets[BUCKETS];
+static u64 cached_frames;
+
+u64 pagecache_frames(void)
+{
+	return cached_frames;
+}
+
+/* ---- pages ---- */
+
+static struct cpage **bucket(const struct vnode *v, u64 index)
+{
+	return &buckets[(((u64)v >> 4) + index * 2654435761u) % BUCKETS];
+}
+
+static struct cpage *lookup(const struct vnode *v, u64 index)
+{
+	struct cpage *c = *bucket(v, index);
+	while (c && (c->v != v || c->index != index))
+		c = c->hash_next;
+	return c;
+}
+
+static void page_drop(struct cpage *c)
+{
+	struct cpage **at = bucket(c->v, c->index);
+	while (*at != c)
+		at = &(*at)->hash_next;
+	*at = c->hash_next;
+	list_remove(&c->lru);
+	list_remove(&c->in_vnode);
+	frame_put(c->phys);
+	cached_frames--;
+	kfree(c);
+}
+
+/* The cache takes a reference of its own. Not being able to is no error. */
+static void page_insert(struct vnode *v, u64 index, u64 phys)
+{
+	struct cpage *c = kmalloc(sizeof *c); /* may reclaim pages: before looking */
+	if (!c)
+		return;
+	if (lookup(v, index)) {
+		kfree(c);
+		return;
+	}
+	*c = (struct cpage){.v = v, .index = index, .phys = phys};
+	frame_ref(phys);
+	c->hash_next = *bucket(v, index);
+	*bucket(v, index) = c;
+	list_push_back(&lru, &c->lru);
+	list_push_back(&v->pages, &c->in_vnode);
+	cached_frames++;
+}
+
+static void vnode_maybe_free(struct vnode *v)
+{
+	if (v->users || !list_empty(&v->pages))
+		return;
+	list_remove(&v->link);
+	kfree(v);
+}
+
+static void vnode_put(struct vnode *v)
+{
+	v->users--;
+	vnode_maybe_free(v);
+}
+
+u64 pagecache_reclaim(u64 n)
+{
+	u64 freed = 0, look = cached_frames;
+	while (look-- && freed < n && !list_empty(&lru)) {
+		struct cpage *c = container_of(lru.next, struct cpage, lru);
+		if (frame_refs(c->phys) > 1) { /* mapped: dropping it would free nothing */
+			list_remove(&c->lru);
+			list_push_back(&lru, &c->lru);
+			continue;
+		}
+		struct vnode *v = c->v;
+		page_drop(c);
+		vnode_maybe_free(v);
+		freed++;
+	}
+	return freed;
+}
+
+void vnode_drop(struct vnode *v, u64 from, u64 to)
+{
+	v->seq++;
+	list_for_each_safe(c, &v->pages, struct cpage, in_vnode)
+		if ((c->index + 1) * PAGE_SIZE > from && c->index * PAGE_SIZE < to)
+			page_drop(c);
+}
+
+/* ---- vnodes ---- */
+
+static bool same_version(const struct fs_version *a, const struct fs_version *b)
+{
+	return a->writer == b->writer && a->incarnation == b->incarnation && a->counter == b->counter;
+}
+
+static u32 key_tree(u32 tree, const struct fs_version *version)
+{
+	return version->counter ? tree : 0;
+}
+
+static struct vnode *vnode_find(u32 key, u64 ino, u32 gen)
+{
+	list_for_each(v, &vnodes, struct vnode, link)
+		if (v->ino == ino && v->gen == gen && v->tree == key)
+			return v;
+	return NULL;
+}
+
+void vnode_attach(struct fobj *f)
+{
+	u32 key = key_tree(f->tree, &f->attr.version);
+	struct vnode *v = vnode_find(key, f->attr.ino, f->attr.gen);
+	if (!v) {
+		v = kmalloc(sizeof *v);
+		if (!v) /* then it is just not cached */
+			return;
+		*v = (struct vnode){.tree = key,
+				    .ino = f->attr.ino,
+				    .gen = f->attr.gen,
+				    .version = f->attr.version};
+		list_init(&v->pages);
+		list_push_front(&vnodes, &v->link);
+	}
+	v->users++;
+	f->vnode = v;
+	if (!same_version(&v->version, &f->attr.version)) {
+		vnode_drop(v, 0, ~0ull);
+		v->version = f->attr.version;
+	}
+}
+
+void vnode_detach(struct fobj *f)
+{
+	if (f->vnode)
+		vnode_put(f->vnode);
+	f->vnode = NULL;
+}
+
+bool vnode_is_stale(struct vnode *v)
+{
+	bool was = v->stale;
+	v->stale = false;
+	return was;
+}
+
+void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write)
+{
+	list_for_each(f, &all_fobjs, struct fobj, link)
+	{
+		if (f->tree != tree || f->attr.ino != attr->ino || f->attr.gen != attr->gen)
+			continue;
+		f->attr.size = attr->size;
+		f->attr.version = attr->version;
+		struct vnode *v = f->vnode;
+		if (!v)
+			continue;
+		if (v->tree != key_tree(tree, &attr->version)) {
+			vnode_detach(f);
+			/* Another node's file is cached only as long as it is the base image's. */
+			f->cacheable = tree == node_id.node;
+			if (f->cacheable)
+				vnode_attach(f);
+		} else if (!same_version(&v->version, &attr->version)) {
+			if (!own_write)
+				vnode_drop(v, 0, ~0ull);
+			v->version = attr->version;
+		}
+	}
+}
+
+/* ---- writes ---- */
+
+struct vnode *vnode_write_begin(struct fobj *f, u64 *seq)
+{
+	struct vnode *v = f->vnode;
+	*seq = 0;
+	if (!v)
+		return NULL;
+	v->users++;
+	v->writers++;
+	*seq = v->seq;
+	return v;
+}
+
+void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
+{
+	if (!v)
+		return;
+	v->writers--;
+	if (n > 0) {
+		/* With another write in flight nobody knows here whose bytes the custodian wrote last. */
+		if (v->writers || v->seq != seq || !v->tree) {
+			if (v->tree)
+				vnode_drop(v, off, off + (u64)n);
+		} else {
+			for (u64 done = 0, len; done < (u64)n; done += len) {
+				u64 at = (off + done) & PAGE_MASK;
+				struct cpage *c = lookup(v, (off + done) / PAGE_SIZE);
+				len = MIN(PAGE_SIZE - at, (u64)n - done);
+				if (c)
+					memcpy((u8 *)P2V(c->phys) + at, (const u8 *)data + done, len);
+			}
+		}
+		v->seq++;
+	}
+	vnode_put(v);
+}
+
+/* ---- misses ---- */
+
+/* Which pages to ask for on a miss at `index`: [*start, result). */
+static u64 miss_window(struct vnode *v, u64 index, u64 pages, u64 *start)
+{
+	u64 end;
+	*start = index;
+	if (frame_free_count() < 4 * READAHEAD)
+		return index + 1;
+	if (index == 0 || index == v->next) {
+		end = index + READAHEAD;
+	} else {
+		*start = index - index % CLUSTER;
+		end = *start + CLUSTER;
+	}
+	end = MIN(end, pages);
+	for (u64 i = index; i > *start; i--)
+		if (lookup(v, i - 1))
+			*start = i;
+	for (u64 i = end; i > index + 1; i--)
+		if (lookup(v, i - 1))
+			end = i - 1;
+	return end;
+}
+
+/* One page of a transfer buffer as a frame: bytes [at, at + 4 kB) of `got`, zero beyond. 0: no memory. */
+static u64 frame_from(const u8 *buf, u64 at, u64 got)
+{
+	u64 phys = frame_alloc(), n = got > at ? MIN(got - at, PAGE_SIZE) : 0;
+	if (phys) {
+		memcpy(P2V(phys), buf + at, n);
+		memset((u8 *)P2V(phys) + n, 0, PAGE_SIZE - n);
+	}
+	return phys;
+}
+
+/* Fetch the page, and its neighbours into v if there is one. */
+static int fetch(struct fobj *f, struct vnode *v, u64 index, u64 *phys)
+{
+	u64 start = index, end = index + 1, seq = 0;
+	u64 pages = PAGE_UP(f->attr.size) / PAGE_SIZE;
+	if (v && index < pages) {
+		end = miss_window(v, index, pages, &start);
+		seq = v->seq;
+	}
+	size_t len = (end - start) * PAGE_SIZE;
+	u8 *buf = io_buf_get(len);
+	if (!buf)
+		return -ENOMEM;
+	struct wh_msg m;
+	i64 got = fobj_io(f, FS_READ, start * PAGE_SIZE, 0, buf, len, &m);
+	if (got < 0) {
+		io_buf_put(buf, len);
+		return (int)got;
+	}
+	*phys = frame_from(buf, (index - start) * PAGE_SIZE, (u64)got);
+	/* What a write overtook may be read once, but not kept. */
+	bool keep = v && *phys && index < pages && v->seq == seq && !v->writers;
+	if (keep) {
+		page_insert(v, index, *phys);
+		v->next = end;
+	}
+	for (u64 i = start; keep && i < end && (i - start) * PAGE_SIZE < (u64)got; i++) {
+		if (i == index || lookup(v, i))
+			continue;
+		u64 other = frame_from(buf, (i - start) * PAGE_SIZE, (u64)got);
+		if (!other)
+			break;
+		page_insert(v, i, other);
+		frame_put(other);
+	}
+	io_buf_put(buf, len);
+	return *phys ? 0 : -ENOMEM;
+}
+
+int fobj_page(struct fobj *f, u64 index, u64 *phys)
+{
+	int err = fobj_bind(f);
+	if (err)
+		return err;
+	struct vnode *v = f->vnode;
+	*phys = fobj_page_cached(f, index);
+	if (*phys)
+		return 0;
+	if (v)
+		v->users++; /* f may move to another vnode while we wait */
+	err = fetch(f, v, index, phys);
+	if (v)
+		vnode_put(v);
+	return err;
+}
+
+u64 fobj_page_cached(struct fobj *f, u64 index)
+{
+	struct cpage *c = f->vnode ? lookup(f->vnode, index) : NULL;
+	if (!c)
+		return 0;
+	list_remove(&c->lru);
+	list_push_back(&lru, &c->lru);
+	frame_ref(c->phys);
+	return c->phys;
+}
+
+/* wh_page_purge(ino, gen, off, len): a peer, through our file server, changed a file of this node's tree. */
+i64 wh_sys_page_purge(const u64 *arg)
+{
+	u64 ino = arg[0], off = arg[2], end = arg[2] + arg[3];
+	u32 gen = (u32)arg[1];
+	if (current->service != WH_SVC_FILE)
+		return -EPERM;
+	if (end < off)
+		end = ~0ull;
+	/* Fobjs that still shared the base image's pages leave them: their file is no longer that version. */
+	list_for_each(f, &all_fobjs, struct fobj, link)
+	{
+		struct vnode *v = f->vnode;
+		if (!v || f->tree != node_id.node || v->ino != ino || v->gen != gen)
+			continue;
+		if (!v->tree) {
+			vnode_detach(f);
+			f->attr.version.writer = node_id.node;
+			f->attr.version.counter = ~0ull; /* unknown until asked */
+			vnode_attach(f);
+		}
+		if (f->vnode)
+			f->vnode->stale = true;
+	}
+	struct vnode *v = vnode_find(node_id.node, ino, gen);
+	if (v) {
+		vnode_drop(v, off, end);
+		vnode_maybe_free(v);
+	}
+	return 0;
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel log, and the end of the world with a symbolised backtrace. */
+#include "cpu.h"
+#include "frame.h"
+#include "lib.h"
+#include "mem.h"
+#include "proc.h"
+#include "trace.h"
+
+#define DEBUG_PORT 0xe9
+
+/* Made by tools/ksyms.sh from the linked kernel: sorted addresses and names; empty in the first link. */
+struct ksym {
+	u64 addr;
+	const char *name;
+};
+extern const struct ksym ksyms[];
+extern const u64 ksym_count;
+extern char text_start[], text_end[];
+
+static bool line_start = true;
+
+static void log_char(char c)
+{
+	outb(DEBUG_PORT, (u8)c);
+}
+
+static void log_text(const char *s)
+{
+	for (; *s; s++) {
+		if (line_start) {
+			char stamp[32];
+			u64 now = node_id.node ? now_ns() : 0;
+			struct text t = TEXT(stamp, sizeof stamp);
+			text_printf(&t, "[%4lu.%06lu] ", now / NS_PER_SEC, now / 1000 % 1000000);
+			for (u32 i = 0; i < t.len; i++)
+				log_char(stamp[i]);
+		}
+		log_char(*s);
+		line_start = *s == '\n';
+	}
+}
+
+void klog(const char *fmt, ...)
+{
+	char line[256];
+	struct text t = TEXT(line, sizeof line);
+	va_list ap;
+	va_start(ap, fmt);
+	text_vprintf(&t, fmt, ap);
+	va_end(ap);
+	log_text(line);
+	if (!t.len || line[t.len - 1] != '\n')
+		log_text("\n");
+}
+
+static void print_symbol(u64 addr)
+{
+	u64 lo = 0, hi = ksym_count;
+	while (lo + 1 < hi) {
+		u64 mid = (lo + hi) / 2;
+		if (ksyms[mid].addr <= addr)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	if (ksym_count && ksyms[lo].addr <= addr)
+		klog("  %lx %s+%lx", addr, ksyms[lo].name, addr - ksyms[lo].addr);
+	else
+		klog("  %lx", addr);
+}
+
+static void backtrace(void)
+{
+	u64 *fp = __builtin_frame_address(0);
+	for (int depth = 0; depth < 24 && (u64)fp >= DIRECT_MAP && !((u64)fp & 7); depth++) {
+		u64 ret = fp[1];
+		if (ret < (u64)text_start || ret >= (u64)text_end)
+			break;
+		print_symbol(ret);
+		fp = (u64 *)fp[0];
+	}
+}
+
+void panic(const char *fmt, ...)
+{
+	static bool again;
+	char why[200];
+	struct text t = TEXT(why, sizeof why);
+	va_list ap;
+	__asm__ volatile("cli");
+	va_start(ap, fmt);
+	text_vprintf(&t, fmt, ap);
+	va_end(ap);
+	klog("PANIC node %u: %s", node_id.node, why);
+	if (!again) {
+		again = true;
+		if (current)
+			klog("  in pid %d (%s), call %lu", current->pid,
+			     current->u ? current->u->names.comm : "?", current->u ? current->u->call.nr : 0);
+		backtrace();
+		klog("last events:");
+		trace_dump_to_log(24);
+	}
+	for (;;)
+		__asm__ volatile("cli; hlt");
+}

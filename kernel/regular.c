@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Open regular files and directories. Reads come from the page cache where the custodian allows it; writes go
+ * through to the custodian, with the user's bytes copied first, so that a bad pointer has no effect there.
+ */
+#include "fs.h"
+#include "frame.h"
+#include "ipc.h"
+#include "lib.h"
+#include "proc.h"
+#include "usercopy.h"
+
+/* A position in a list of user buffers. */
+struct cursor {
+	const struct linux_iovec *v;
+	u32 n;
+	u64 at; /* in *v */
+};
+
+static u64 total_of(const struct linux_iovec *v, u32 n)
+{
+	u64 sum = 0;
+	for (u32 i = 0; i < n; i++)
+		sum += MIN(v[i].len, RW_MAX - sum);
+	return sum;
+}
+
+/* Move len bytes between buf and the user's buffers, which are known to have as many. */
+static int cursor_move(struct cursor *c, u8 *buf, size_t len, bool to_user)
+{
+	while (len) {
+		while (c->at == c->v->len) {
+			c->v++;
+			c->n--;
+			c->at = 0;
+		}
+		size_t n = MIN(len, c->v->len - c->at);
+		int err = to_user ? copy_to_user(c->v->base + c->at, buf, n) :
+				    copy_from_user(buf, c->v->base + c->at, n);
+		if (err)
+			return err;
+		c->at += n;
+		buf += n;
+		len -= n;
+	}
+	return 0;
+}
+
+/* Bytes of [off, off+want) that can be had at once, copied out: up to a page if cached, else one request.
+ * 0 at the end of the file. */
+static i64 read_some(struct fobj *f, struct cursor *c, u64 off, u64 want)
+{
+	struct fs_attr ignored;
+	int err = fobj_bind(f);
+	if (!err && f->vnode && vnode_is_stale(f->vnode))
+		err = fobj_fstat(f, &ignored);
+	if (err)
+		return err;
+	if (f->vnode) {
+		u64 phys, at = off & PAGE_MASK;
+		if (off >= f->attr.size)
+			return 0;
+		u64 n = MIN(MIN(PAGE_SIZE - at, want), f->attr.size - off);
+		err = fobj_page(f, off / PAGE_SIZE, &phys);
+		if (err)
+			return err;
+		err = cursor_move(c, (u8 *)P2V(phys) + at, n, true);
+		frame_put(phys);
+		return err ? err : (i64)n;
+	}
+	size_t len = MIN(want, FS_IO_MAX);
+	struct wh_msg m;
+	u8 *buf = io_buf_get(len);
+	if (!buf)
+		return -ENOMEM;
+	i64 got = fobj_io(f, FS_READ, off, 0, buf, len, &m);
+	if (got > 0 && (err = cursor_move(c, buf, (size_t)got, true)))
+		got = err;
+	io_buf_put(buf, len);
+	return got;
+}
+
+i64 regular_readv(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off)
+{
+	struct cursor c = {.v = v, .n = n};
+	u64 total = total_of(v, n), done = 0;
+	if ((f->flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	while (done < total) {
+		i64 got = read_some(f->fobj, &c, *off, total - done);
+		if (got < 0 && !done)
+			return got;
+		if (got <= 0)
+			break;
+		done += (u64)got;
+		*off += (u64)got;
+	}
+	return (i64)done;
+}
+
+i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off)
+{
+	struct cursor c = {.v = v, .n = n};
+	u64 total = total_of(v, n), done = 0;
+	if ((f->flags & O_ACCMODE) == O_RDONLY)
+		return -EBADF;
+	if (!total)
+		return 0;
+	size_t cap = MIN(total, FS_IO_MAX);
+	u8 *buf = io_buf_get(cap);
+	if (!buf)
+		return -ENOMEM;
+	i64 got = 0;
+	while (done < total) {
+		size_t len = MIN(total - done, cap);
+		got = cursor_move(&c, buf, len, false);
+		if (!got)
+			got = fobj_write(f->fobj, off, f->flags & O_APPEND, buf, len);
+		if (got < 0)
+			break;
+		done += (u64)got;
+		if ((size_t)got < len)
+			break;
+	}
+	io_buf_put(buf, cap);
+	return done ? (i64)done : got;
+}
+
+static i64 regular_read(struct ofile *f, u64 ubuf, size_t len)
+{
+	struct linux_iovec v = {ubuf, len};
+	return regular_readv(f, &v, 1, &f->offset);
+}
+
+static i64 regular_write(struct ofile *f, u64 ubuf, size_t len)
+{
+	struct linux_iovec v = {ubuf, len};
+	return regular_writev(f, &v, 1, &f->offset);
+}
+
+static i64 regular_pread(struct ofile *f, u64 ubuf, size_t len, u64 off)
+{
+	struct linux_iovec v = {ubuf, len};
+	return regular_readv(f, &v, 1, &off);
+}
+
+static i64 regular_pwrite(struct ofile *f, u64 ubuf, size_t len, u64 off)
+{
+	struct linux_iovec v = {ubuf, len};
+	return regular_writev(f, &v, 1, &off);
+}
+
+static i64 regular_lseek(struct ofile *f, i64 off, int whence)
+{
+	i64 base = 0;
+	struct fs_attr a;
+	if (whence == SEEK_CUR) {
+		base = (i64)f->offset;
+	} else if (whence == SEEK_END) {
+		int err = fobj_fstat(f->fobj, &a);
+		if (err)
+			return err;
+		base = (i64)a.size;
+	} else if (whence != SEEK_SET) {
+		return -EINVAL;
+	}
+	i64 to;
+	if (__builtin_add_overflow(base, off, &to))
+		return -EOVERFLOW;
+	if (to < 0)
+		return -EINVAL;
+	f->offset = (u64)to;
+	return to;
+}
+
+static int held_stat(struct ofile *f, struct fs_attr *a)
+{
+	return fobj_fstat(f->fobj, a);
+}
+
+/* The lock belongs to the description. If the hold outlives it (a mapping), the lock must not. */
+static void regular_release(struct ofile *f)
+{
+	if (!f->locked || f->fobj->refs == 1)
+		return;
+	struct wh_msg m = {.type = FS_FLOCK};
+	*WH_BODY(&m, struct fs_hold_set) = (struct fs_hold_set){.tree = f->fobj->tree,
+								.owner = node_id.node,
+								.hold = f->fobj->hold,
+								.op = LOCK_UN};
+	int err = ipc_post(WH_SVC_FILE, &m);
+	if (err)
+		klog("file: lock of %s was not released: error %d\n", f->fobj->path, -err);
+}
+
+static i64 directory_read(struct ofile *f, u64 ubuf, size_t len)
+{
+	(void)f, (void)ubuf, (void)len;
+	return -EISDIR;
+}
+
+static i64 directory_readdir(struct ofile *f, u64 ubuf, size_t len)
+{
+	struct wh_msg m;
+	len = MIN(len, FS_IO_MAX / 2);
+	u8 *buf = io_buf_get(len);
+	if (!buf)
+		return -ENOMEM;
+	i64 n = fobj_io(f->fobj, FS_READDIR, f->dircookie, 0, buf, len, &m);
+	if (n > 0 && copy_to_user(ubuf, buf, (size_t)n))
+		n = -EFAULT;
+	if (n > 0)
+		f->dircookie = WH_BODY(&m, struct fs_dir)->cookie;
+	io_buf_put(buf, len);
+	return n;
+}
+
+/* A directory's position is a cookie of the custodian's; d_off of each entry names one. */
+static i64 directory_lseek(struct ofile *f, i64 off, int whence)
+{
+	if (whence == SEEK_CUR && off == 0)
+		return (i64)f->dircookie;
+	if (whence != SEEK_SET || off < 0)
+		return -EINVAL;
+	f->dircookie = (u64)off;
+	return off;
+}
+
+const struct ofile_ops regular_ops = {
+	.kind = "file",
+	.cls = CLASS_FILE,
+	.movable = true,
+	.read = regular_read,
+	.write = regular_write,
+	.pread = regular_pread,
+	.pwrite = regular_pwrite,
+	.lseek = regular_lseek,
+	.stat = held_stat,
+	.release = regular_release,
+};
+
+const struct ofile_ops directory_ops = {
+	.kind = "directory",
+	.cls = CLASS_FILE,
+	.movable = true,
+	.read = directory_read,
+	.lseek = directory_lseek,
+	.stat = held_stat,
+	.readdir = directory_readdir,
+};
+
+struct ofile *regular_open(struct fobj *f, u32 flags)
+{
+	struct ofile *o = ofile_new(S_ISDIR(f->attr.mode) ? &directory_ops : &regular_ops, flags);
+	if (o)
+		o->fobj = f;
+	else
+		fobj_put(f);
+	return o;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* What to do with each trap, and the way back to user mode. */
+#include "trap.h"
+#include "cpu.h"
+#include "lib.h"
+#include "proc.h"
+#include "signal.h"
+#include "trace.h"
+#include "trap_asm.h"
+
+_Static_assert(SEL_UDATA_ == SEL_UDATA && SEL_UCODE_ == SEL_UCODE, "trap_asm.h must equal trap.h");
+
+u64 fault_count;
+int user_return(struct trapframe *tf);
+void trap_dispatch(struct trapframe *tf);
+
+static const struct {
+	const char *name;
+	int sig; /* what a user process gets */
+} exceptions[32] = {
+	[0] = {"divide error", SIGFPE},   [1] = {"debug", SIGTRAP},
+	[2] = {"NMI", 0},		   [3] = {"breakpoint", SIGTRAP},
+	[4] = {"overflow", SIGSEGV},	   [5] = {"bound", SIGSEGV},
+	[6] = {"invalid opcode", SIGILL}, [8] = {"double fault", 0},
+	[11] = {"segment not present", SIGBUS},
+	[12] = {"stack fault", SIGBUS},   [13] = {"general protection", SIGSEGV},
+	[14] = {"page fault", SIGSEGV},   [16] = {"x87 error", SIGFPE},
+	[17] = {"alignment", SIGBUS},	   [19] = {"SIMD error", SIGFPE},
+};
+
+static void page_fault(struct trapframe *tf)
+{
+	u64 addr = read_cr2();
+	bool user = tf->cs & 3;
+	fault_count++;
+	/* In kernel mode only usercopy.c touches user addresses, and it says so. */
+	if (!user && !(current && current->fault_resume && addr < USER_TOP))
+		panic("page fault at %lx (error %lx), rip %lx", addr, tf->error, tf->rip);
+	int r = -EFAULT;
+	if (current->vm && addr >= USER_MIN && addr < USER_TOP) {
+		/* vm_fault may block on the file server and another process run meanwhile: SMAP's AC flag is in
+		 * the trap frame, the fix-up address is this process's own. */
+		u64 resume = current->fault_resume;
+		user_access_end();
+		r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
+		current->fault_resume = resume;
+	}
+	if (r == 0)
+		return;
+	if (!user) {
+		tf->rip = current->fault_resume;
+		return;
+	}
+	trace(TRACE_FAULT, addr, tf->rip, (u64)(-r));
+	if (r == -ENOMEM) {
+		klog("out of memory: killing %d (%s)", current->pid, current->u->names.comm);
+		signal_fault(current, SIGKILL, 0, addr);
+	} else {
+		signal_fault(current, r == -EIO ? SIGBUS : SIGSEGV, r == -EFAULT ? 1 : 2, addr);
+	}
+}
+
+static void exception(struct trapframe *tf)
+{
+	u32 v = (u32)tf->vector;
+	const char *name = exceptions[v].name ? exceptions[v].name : "exception";
+	if (!(tf->cs & 3))
+		panic("%s (vector %u, error %lx) at rip %lx", name, v, tf->error, tf->rip);
+	if (v == 13 && clock_emulate_rdtsc(current, tf))
+		return;
+	signal_fault(current, exceptions[v].sig ? exceptions[v].sig : SIGSEGV, 0, tf->rip);
+}
+
+void trap_dispatch(struct trapframe *tf)
+{
+	if (current && (tf->cs & 3))
+		current->tf = tf;
+	switch (tf->vector) {
+	case 14:
+		page_fault(tf);
+		break;
+	case 7:
+		fpu_trap();
+		break;
+	case VEC_TIMER:
+		timer_interrupt();
+		break;
+	case VEC_SPURIOUS:
+		break;
+	default:
+		if (tf->vector >= VEC_IRQ0 && tf->vector < VEC_IRQ0 + 16)
+			irq_dispatch((u32)tf->vector - VEC_IRQ0);
+		else if (tf->vector < 32)
+			exception(tf);
+		else
+			klog("unexpected interrupt %lu", tf->vector);
+	}
+}
+
+/* Everything that must happen before user mode continues. Returns 1 if sysret restores the frame exactly. */
+int user_return(struct trapframe *tf)
+{
+	struct proc *p = current;
+	for (;;) {
+		if (need_resched)
+			sched_yield_now();
+		else if (!p->privileged &&
+			 (signal_pending(p) ||
+			  (tf->vector == VEC_SYSCALL && signal_is_restart((i64)tf->rax)))) {
+			signal_deliver(tf, tf->vector == VEC_SYSCALL);
+			tf->vector = 0; /* a call is restarted at most once */
+		} else
+			break;
+	}
+	p->started = true;
+	fpu_switch_to(p);
+	return tf->rcx == tf->rip && tf->r11 == tf->rflags && tf->cs == SEL_UCODE &&
+	       tf->rip < USER_TOP && !(tf->rflags & 0x10100);
+}
