@@ -8,31 +8,9 @@
 #define KERNEL_SIGNAL_H
 #include "types.h"
 #include "lib.h"
+#include "signo.h"
 #include "signals.h" /* signal_fault, signal_ignores_child */
 
-enum signal_number {
-	SIGHUP = 1,
-	SIGINT = 2,
-	SIGQUIT = 3,
-	SIGILL = 4,
-	SIGTRAP = 5,
-	SIGABRT = 6,
-	SIGBUS = 7,
-	SIGFPE = 8,
-	SIGKILL = 9,
-	SIGSEGV = 11,
-	SIGPIPE = 13,
-	SIGALRM = 14,
-	SIGTERM = 15,
-	SIGCHLD = 17,
-	SIGCONT = 18,
-	SIGSTOP = 19,
-	SIGTSTP = 20,
-	SIGTTIN = 21,
-	SIGTTOU = 22,
-	SIGURG = 23,
-	SIGWINCH = 28,
-};
 #define SIG_BIT(sig) (1ull << ((sig)-1))
 
 enum signal_handler { SIG_DFL = 0, SIG_IGN = 1 };
