@@ -9,7 +9,7 @@
 #include "main.h"
 #include "mem.h"
 #include "proc.h"
-#include "uart.h"
+#include "tty.h"
 #include "vm_internal.h"
 
 extern char proc_first_return[], init_entry[];
@@ -111,7 +111,7 @@ void kernel_main(u64 magic, u64 info)
 	syscall_init();
 	klog("Whimbrel on node %u of %u, %lu MB, drift %d ppm, views %s", node_id.node, node_id.nodes,
 	     frame_total_count() / 256, node_id.drift_ppm, node_id.views ? "on" : "OFF");
-	uart_init();
+	tty_init();
 	start_init();
 	if (!bootinfo.modules)
 		panic("no boot module: the file server must be loaded with the kernel");

@@ -6,16 +6,16 @@ KERNEL_O := $(KERNEL_C:%.c=$(BUILD)/%.o) $(KERNEL_S:%.S=$(BUILD)/%.o)
 
 $(BUILD)/kernel/%.o: kernel/%.c
 	@mkdir -p $(@D)
-	$(KCC) $(KCFLAGS) -MMD -c $< -o $@
+	@echo "KCC $<"; $(KCC) $(KCFLAGS) -MMD -c $< -o $@
 $(BUILD)/boot/%.o: boot/%.c
 	@mkdir -p $(@D)
-	$(KCC) $(KCFLAGS) -MMD -c $< -o $@
+	@echo "KCC $<"; $(KCC) $(KCFLAGS) -MMD -c $< -o $@
 $(BUILD)/kernel/%.o: kernel/%.S
 	@mkdir -p $(@D)
-	$(KCC) $(KCFLAGS) -MMD -c $< -o $@
+	@echo "KCC $<"; $(KCC) $(KCFLAGS) -MMD -c $< -o $@
 $(BUILD)/boot/%.o: boot/%.S
 	@mkdir -p $(@D)
-	$(KCC) $(KCFLAGS) -MMD -c $< -o $@
+	@echo "KCC $<"; $(KCC) $(KCFLAGS) -MMD -c $< -o $@
 
 KLINK = $(CROSS)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T boot/kernel.ld
 
@@ -23,12 +23,12 @@ KLINK = $(CROSS)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --no-w
 # in the read-only data, so the code does not move.
 $(BUILD)/kernel/ksyms0.S:
 	@mkdir -p $(@D)
-	: | tools/ksyms.sh > $@
+	@: | tools/ksyms.sh > $@
 $(BUILD)/kernel/ksyms1.S: $(BUILD)/whimbrel0.elf
-	$(CROSS)nm -n $< | tools/ksyms.sh > $@
+	@$(CROSS)nm -n $< | tools/ksyms.sh > $@
 $(BUILD)/kernel/ksyms%.o: $(BUILD)/kernel/ksyms%.S
-	$(KCC) $(KCFLAGS) -c $< -o $@
+	@echo "KCC $<"; $(KCC) $(KCFLAGS) -c $< -o $@
 $(BUILD)/whimbrel0.elf: $(KERNEL_O) $(BUILD)/kernel/ksyms0.o boot/kernel.ld
-	$(KLINK) -o $@ $(KERNEL_O) $(BUILD)/kernel/ksyms0.o
+	@echo "LD $@"; $(KLINK) -o $@ $(KERNEL_O) $(BUILD)/kernel/ksyms0.o
 $(BUILD)/whimbrel.elf: $(KERNEL_O) $(BUILD)/kernel/ksyms1.o boot/kernel.ld
-	$(KLINK) -o $@ $(KERNEL_O) $(BUILD)/kernel/ksyms1.o
+	@echo "LD $@"; $(KLINK) -o $@ $(KERNEL_O) $(BUILD)/kernel/ksyms1.o
