@@ -298,13 +298,11 @@ static i64 make_pipe(u64 ufds, u32 flags)
 	i32 fd[2];
 	fd[0] = fd_install(current, r, 0, cloexec);
 	if (fd[0] < 0) {
-		ofile_put(r);
 		ofile_put(w);
 		return fd[0];
 	}
 	fd[1] = fd_install(current, w, 0, cloexec);
 	if (fd[1] < 0) {
-		ofile_put(w);
 		fd_close(current, fd[0]);
 		return fd[1];
 	}

@@ -412,8 +412,15 @@ static bool leads_session(const struct proc *p)
 
 static void tty_release(struct proc *p, bool away)
 {
-	if (!away && leads_session(p))
-		hang_up();
+	if (away || !leads_session(p))
+		return;
+	hang_up();
+	/* Nobody is left who could continue the session's stopped jobs. */
+	list_for_each_safe (q, &all_procs, struct proc, all_link)
+		if (q->u && q->u->names.sid == p->pid && q->stop_sig) {
+			signal_send(q, SIGHUP, SI_KERNEL, 0);
+			signal_send(q, SIGCONT, SI_KERNEL, 0);
+		}
 }
 
 static int tty_verdict(struct proc *p, u32 node, struct text *why)
