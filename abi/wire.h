@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layout of the messages listed in wire.def. All numbers little endian, no padding; a message is a
- * wire_head, the body that belongs to its type, and head.bytes further bytes (IMAGE only).
+ * Layout of the messages listed in wire.def. All numbers little endian, no padding. A message is one
+ * struct wire_msg (whatever its type) and head.bytes further bytes, which only IMAGE has.
  */
 #ifndef WHIMBREL_WIRE_H
 #define WHIMBREL_WIRE_H
@@ -35,6 +35,11 @@ struct wire_head {
 	struct wire_uq uq;
 	uint32_t epoch; /* the one P has, or would have, at D */
 	uint32_t serial;
+	/*
+	 * D's own number of the attempt, given in ACCEPT and repeated by S from then on (else 0). Without it
+	 * a late second copy of a whole handshake would make D run P again after S has died.
+	 */
+	uint32_t ticket, zero;
 };
 
 struct wire_none {
@@ -70,7 +75,7 @@ struct wire_prepared {
 };
 
 struct wire_where {
-	uint32_t pid, zero;
+	uint32_t pid, node, inc, zero; /* P runs, or is said to run, in this incarnation of node */
 };
 
 struct wire_exited {
@@ -85,8 +90,11 @@ struct wire_ask {
 	uint32_t zero;
 };
 
+enum wire_order { WIRE_ORDER_SIGNAL, WIRE_ORDER_PARENT };
+
 struct wire_signal {
-	uint32_t pid, signo;
+	uint32_t pid, order;	/* enum wire_order */
+	uint32_t value, zero;	/* signal number, or pid of the new parent */
 	uint32_t number, floor; /* of this sender to this receiver; below floor all are answered */
 };
 
@@ -114,8 +122,8 @@ struct wire_msg {
 	union wire_body u;
 };
 
-_Static_assert(sizeof(struct wire_head) == 48, "wire_head has no padding");
+_Static_assert(sizeof(struct wire_head) == 56, "wire_head has no padding");
 _Static_assert(sizeof(union wire_body) == WIRE_TEXT, "no body is longer than a reason");
-_Static_assert(sizeof(struct wire_msg) == 48 + WIRE_TEXT, "wire_msg has no padding");
+_Static_assert(sizeof(struct wire_msg) == 56 + WIRE_TEXT, "wire_msg has no padding");
 
 #endif
