@@ -48,6 +48,7 @@ static struct pending pending[SERVE_MAX_PENDING];
 static uint32_t pending_free;
 static struct serve_timer *timers; /* by deadline, the next one first */
 static void (*idle_fn[MAX_IDLE])(void);
+static bool again;
 static unsigned idle_count;
 
 /* ---- log ---- */
@@ -279,6 +280,11 @@ void serve_idle(void (*fn)(void))
 	idle_fn[idle_count++] = fn;
 }
 
+void serve_again(void)
+{
+	again = true;
+}
+
 /* ---- the loop ---- */
 
 static void dispatch(const struct wh_event *ev)
@@ -327,9 +333,10 @@ void serve_run(void)
 		for (unsigned n = 0; n < BATCH && (got = wh_wait(&ev, 0)) == 0; n++)
 			dispatch(&ev);
 		run_timers();
+		again = got == 0;
 		for (unsigned i = 0; i < idle_count; i++)
 			idle_fn[i]();
-		if (got == 0)
+		if (again)
 			continue;
 		got = wh_wait(&ev, timers ? timers->deadline : WH_NO_DEADLINE);
 		if (got == 0)

@@ -131,6 +131,9 @@ static inline bool serve_timer_armed(const struct serve_timer *t)
  */
 void serve_idle(void (*fn)(void));
 
+/* From an idle callback: do not sleep now, look at the events and call the idle callbacks again. */
+void serve_again(void);
+
 /* ---- log ---- */
 
 /* One line to the kernel log, "net: text"; adds the newline. */

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# The net server: lwIP, pristine from its tarball, and our port of it.
+LWIP := $(BUILD)/lwip-2.1.3
+LWIP_SRC := $(addprefix src/, $(addprefix core/, def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c \
+	stats.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) \
+	$(addprefix core/ipv4/, etharp.c icmp.c ip4.c ip4_addr.c) netif/ethernet.c)
+LWIP_OBJS := $(LWIP_SRC:%.c=$(BUILD)/net/lwip/%.o)
+NET_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard net/*.c net/port/*.c))
+NET_FLAGS = -Inet -Inet/port -isystem $(LWIP)/src/include
+
+$(LWIP)/.unpacked: tools/fetch-source tools/third-party.def
+	@mkdir -p $(LWIP)
+	tar xf "$$(THIRD=$(THIRD) tools/fetch-source lwip)" -C $(LWIP) --strip-components=1
+	@touch $@
+
+# lwIP's warnings are its own affair.
+$(BUILD)/net/lwip/%.o: $(LWIP)/.unpacked net/port/lwipopts.h net/port/port.h net/port/hooks.h net/port/arch/cc.h
+	@mkdir -p $(@D)
+	$(UCC) $(filter-out -W%,$(UCFLAGS)) $(NET_FLAGS) -c -o $@ $(LWIP)/$*.c
+
+$(BUILD)/net/%.o: net/%.c $(LWIP)/.unpacked
+	@mkdir -p $(@D)
+	$(UCC) $(UCFLAGS) $(NET_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/servers/net: $(NET_OBJS) $(LWIP_OBJS) $(BUILD)/servers/lib/libserver.a
+	@mkdir -p $(@D)
+	$(UCC) $(UCFLAGS) -o $@ $^
+SERVERS += $(BUILD)/servers/net
+
+# The checksum and the copies are plain 8-byte moves: see servers/lib/wmem.h.
+$(BUILD)/net/port/port.o: UCFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize

@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Connections of the other servers. Each has at most one NET_RECV and one NET_SEND waiting.
+ * Received pbufs are kept in a chain and copied from the card's buffer straight to the reader; what
+ * is not yet read closes TCP's window, so a slow reader holds up nobody but its own peer.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "lwip/priv/tcp_priv.h"
+#include "lwip/tcp.h"
+
+#include "listen.h"
+#include "msg_net.h"
+#include "serve.h"
+#include "stack.h"
+#include "tcp.h"
+
+enum {
+	MAX_CONNS = MEMP_NUM_TCP_PCB,
+	PIECE = 32 * 1024, /* copied from a client at a time */
+	KEEP_IDLE_MS = 3000,
+	KEEP_INTERVAL_MS = 1000,
+	KEEP_COUNT = 7,
+	/* A peer that owes an answer and is silent this long is taken for dead. Stalls of 5 s are
+	   normal. */
+	SILENCE_MS = 8000,
+};
+
+static struct conn conns[MAX_CONNS];
+static uint32_t generation; /* in a connection's name: an old name does not find a new connection */
+static struct conn *ready;  /* linked by next_ready: something has come */
+static struct tcp_service_stats stats;
+
+/* ---- the table ---- */
+
+static struct conn *new_conn(unsigned svc, struct tcp_pcb *pcb)
+{
+	struct conn *c = conns;
+
+	while (c < conns + MAX_CONNS && c->svc)
+		c++;
+	if (c == conns + MAX_CONNS)
+		return NULL;
+	*c = (struct conn){.svc = svc, .pcb = pcb};
+	c->name = (uint64_t)++generation << 32 | (uint32_t)(c - conns);
+	stats.connections++;
+	return c;
+}
+
+static struct conn *find(const struct wh_event *ev)
+{
+	uint64_t name = WH_BODY(&ev->msg, const struct net_conn)->conn;
+	uint32_t i = (uint32_t)name;
+
+	if (i >= MAX_CONNS || conns[i].name != name || conns[i].svc != ev->from)
+		return NULL;
+	return &conns[i];
+}
+
+static void drop_received(struct conn *c)
+{
+	if (c->rx) /* a chain of packets: freed link by link, tot_len does not matter */
+		pbuf_free(c->rx);
+	c->rx = c->rx_last = NULL;
+}
+
+static void answer(uint64_t *request, int status)
+{
+	if (*request)
+		serve_status(*request, status);
+	*request = 0;
+}
+
+/* Forget a connection whose pcb is gone or detached. */
+static void free_conn(struct conn *c)
+{
+	for (struct conn **link = &ready; *link; link = &(*link)->next_ready) {
+		if (*link == c) {
+			*link = c->next_ready;
+			break;
+		}
+	}
+	drop_received(c);
+	answer(&c->connecting, -ECANCELED);
+	answer(&c->receiving, -ECANCELED);
+	answer(&c->sending, -ECANCELED);
+	*c = (struct conn){0};
+	stats.connections--;
+}
+
+static struct tcp_pcb *detach(struct conn *c)
+{
+	struct tcp_pcb *pcb = c->pcb;
+
+	c->pcb = NULL;
+	if (pcb) {
+		tcp_arg(pcb, NULL);
+		tcp_recv(pcb, NULL);
+		tcp_sent(pcb, NULL);
+		tcp_err(pcb, NULL);
+	}
+	return pcb;
+}
+
+void conn_abort(struct conn *c)
+{
+	struct tcp_pcb *pcb = detach(c);
+
+	if (pcb)
+		tcp_abort(pcb);
+	free_conn(c);
+}
+
+static void mark_ready(struct conn *c)
+{
+	if (c->is_ready)
+		return;
+	c->is_ready = true;
+	c->next_ready = ready;
+	ready = c;
+}
+
+/* ---- sending ---- */
+
+/* Give lwIP as much of the waiting NET_SEND as it takes, and answer when that was all. */
+static void push(struct conn *c)
+{
+	static uint8_t piece[PIECE];
+
+	if (!c->sending || !c->pcb)
+		return;
+	if (c->send_off == 0 && !c->pcb->unacked && !c->pcb->unsent)
+		c->waiting_since = wh_now();
+	while (c->send_off < c->send_len) {
+		uint32_t n = c->send_len - c->send_off;
+
+		n = LWIP_MIN(n, (uint32_t)PIECE);
+		n = LWIP_MIN(n, tcp_sndbuf(c->pcb));
+		if (n == 0)
+			break;
+		if (wh_copyin(c->sending, c->send_off, piece, n) != (long)n) {
+			answer(&c->sending, -EFAULT);
+			break;
+		}
+		if (tcp_write(c->pcb, piece, n, TCP_WRITE_FLAG_COPY) != ERR_OK)
+			break; /* no memory now: on_sent or the tick tries again */
+		c->send_off += n;
+	}
+	tcp_output(c->pcb);
+	if (c->send_off == c->send_len)
+		answer(&c->sending, c->send_len);
+}
+
+static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
+{
+	struct conn *c = arg;
+
+	(void)pcb;
+	(void)len;
+	c->waiting_since = wh_now();
+	push(c);
+	return ERR_OK;
+}
+
+/* ---- receiving ---- */
+
+static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
+{
+	struct conn *c = arg;
+
+	(void)pcb;
+	(void)err;
+	if (!p) {
+		c->finished = true;
+	} else {
+		struct pbuf *last = p;
+
+		while (last->next)
+			last = last->next;
+		if (c->rx)
+			c->rx_last->next = p;
+		else
+			c->rx = p;
+		c->rx_last = last;
+	}
+	mark_ready(c);
+	return ERR_OK;
+}
+
+/* Copy received bytes to the request; returns how many, -EFAULT if it cannot be written to. */
+static long copy_received(struct conn *c)
+{
+	uint32_t done = 0;
+
+	while (c->rx && done < c->recv_room) {
+		struct pbuf *p = c->rx;
+		uint32_t n = LWIP_MIN(p->len, c->recv_room - done);
+
+		if (wh_copyout(c->receiving, done, p->payload, n) != (long)n)
+			return -EFAULT;
+		done += n;
+		if (n < p->len) { /* the rest is for the next request */
+			p->payload = (uint8_t *)p->payload + n;
+			p->len -= n;
+			break;
+		}
+		c->rx = p->next;
+		p->next = NULL;
+		pbuf_free(p);
+	}
+	return done;
+}
+
+static void deliver(struct conn *c)
+{
+	if (!c->receiving)
+		return;
+	if (!c->rx) {
+		if (c->finished)
+			answer(&c->receiving, 0);
+		else if (c->error)
+			answer(&c->receiving, c->error);
+		return;
+	}
+	long n = copy_received(c);
+
+	answer(&c->receiving, n);
+	for (long left = n; c->pcb && left > 0; left -= UINT16_MAX)
+		tcp_recved(c->pcb, LWIP_MIN(left, UINT16_MAX));
+}
+
+void tcp_service_deliver(void)
+{
+	while (ready) {
+		struct conn *c = ready;
+
+		ready = c->next_ready;
+		c->is_ready = false;
+		deliver(c);
+	}
+}
+
+/* ---- life and death ---- */
+
+/* lwIP has freed the pcb. */
+static void on_error(void *arg, err_t err)
+{
+	struct conn *c = arg;
+
+	c->pcb = NULL;
+	c->error = stack_errno(err);
+	if (err == ERR_ABRT)
+		stats.timed_out++;
+	if (c->connecting) {
+		answer(&c->connecting, err == ERR_RST ? -ECONNREFUSED : c->error);
+		free_conn(c);
+		return;
+	}
+	answer(&c->sending, c->error);
+	mark_ready(c);
+}
+
+static void take_pcb(struct conn *c)
+{
+	struct tcp_pcb *pcb = c->pcb;
+
+	tcp_arg(pcb, c);
+	tcp_recv(pcb, on_received);
+	tcp_sent(pcb, on_sent);
+	tcp_err(pcb, on_error);
+	tcp_nagle_disable(pcb); /* clients hand over whole messages */
+	ip_set_option(pcb, SOF_KEEPALIVE);
+	pcb->keep_idle = KEEP_IDLE_MS;
+	pcb->keep_intvl = KEEP_INTERVAL_MS;
+	pcb->keep_cnt = KEEP_COUNT;
+}
+
+struct conn *conn_accepted(unsigned svc, struct tcp_pcb *pcb)
+{
+	unsigned node = stack_node(&pcb->remote_ip);
+	struct conn *c = node ? new_conn(svc, pcb) : NULL;
+
+	if (!c)
+		return NULL;
+	c->node = node;
+	take_pcb(c);
+	stats.accepted++;
+	return c;
+}
+
+void conn_describe(const struct conn *c, struct wh_msg *m)
+{
+	*WH_BODY(m, struct net_conn) = (struct net_conn){
+		.conn = c->name,
+		.node = c->node,
+		.port = c->pcb ? c->pcb->remote_port : 0,
+		.lport = c->pcb ? c->pcb->local_port : 0,
+	};
+}
+
+static err_t on_connected(void *arg, struct tcp_pcb *pcb, err_t err)
+{
+	struct conn *c = arg;
+	struct wh_msg m = {.type = NET_CONNECT};
+
+	(void)pcb;
+	(void)err; /* always ERR_OK: failures go to on_error */
+	conn_describe(c, &m);
+	serve_answer(c->connecting, &m);
+	c->connecting = 0;
+	stats.opened++;
+	return ERR_OK;
+}
+
+static int connect_to(const struct wh_event *ev)
+{
+	const struct net_addr *a = WH_BODY(&ev->msg, const struct net_addr);
+
+	if (a->port == 0)
+		return -EINVAL;
+	if (!stack_reachable(a->node))
+		return -EHOSTUNREACH;
+	struct tcp_pcb *pcb = tcp_new();
+	struct conn *c = pcb ? new_conn(ev->from, pcb) : NULL;
+
+	if (!c) {
+		if (pcb)
+			tcp_abort(pcb);
+		return -ENOMEM;
+	}
+	c->node = a->node;
+	take_pcb(c);
+	ip_addr_t to = stack_addr(a->node);
+	err_t err = tcp_connect(pcb, &to, a->port, on_connected);
+
+	if (err != ERR_OK) {
+		conn_abort(c);
+		return stack_errno(err);
+	}
+	c->connecting = ev->id; /* answered by on_connected or on_error */
+	return 0;
+}
+
+/* ---- requests ---- */
+
+static void on_connect(const struct wh_event *ev)
+{
+	int err = connect_to(ev);
+
+	if (err)
+		serve_status(ev->id, err);
+}
+
+static void on_send(const struct wh_event *ev)
+{
+	struct conn *c = find(ev);
+	int err = 0;
+
+	if (!c)
+		err = -EBADF;
+	else if (c->sending || c->connecting)
+		err = -EBUSY;
+	else if (ev->bulk_len == 0 || ev->bulk_len > NET_IO_MAX)
+		err = -EINVAL;
+	else if (!c->pcb)
+		err = c->error ? c->error : -EPIPE;
+	if (err) {
+		serve_status(ev->id, err);
+		return;
+	}
+	c->sending = ev->id;
+	c->send_len = ev->bulk_len;
+	c->send_off = 0;
+	push(c);
+}
+
+static void on_recv(const struct wh_event *ev)
+{
+	struct conn *c = find(ev);
+
+	if (!c || c->receiving || ev->bulk_len == 0) {
+		serve_status(ev->id, !c ? -EBADF : c->receiving ? -EBUSY : -EINVAL);
+		return;
+	}
+	c->receiving = ev->id;
+	c->recv_room = LWIP_MIN(ev->bulk_len, (uint32_t)NET_IO_MAX);
+	deliver(c);
+}
+
+static void on_close(const struct wh_event *ev)
+{
+	struct conn *c = find(ev);
+
+	if (c) {
+		struct tcp_pcb *pcb = detach(c);
+
+		if (pcb && tcp_close(pcb) != ERR_OK)
+			tcp_abort(pcb);
+		free_conn(c);
+	}
+	serve_status(ev->id, c ? 0 : -EBADF);
+}
+
+static void on_abort(const struct wh_event *ev)
+{
+	struct conn *c = find(ev);
+
+	if (c)
+		conn_abort(c);
+	serve_status(ev->id, c ? 0 : -EBADF);
+}
+
+/* ---- time, and the death of clients ---- */
+
+static uint64_t silent_ms(const struct conn *c, uint64_t now)
+{
+	uint64_t heard = (uint64_t)(tcp_ticks - c->pcb->tmr) * TCP_SLOW_INTERVAL;
+	uint64_t waited = (now - c->waiting_since) / SERVE_MS;
+
+	return LWIP_MIN(heard, waited);
+}
+
+void tcp_service_tick(uint64_t now)
+{
+	for (struct conn *c = conns; c < conns + MAX_CONNS; c++) {
+		if (!c->pcb || c->connecting)
+			continue;
+		if ((c->pcb->unacked || c->pcb->unsent) && silent_ms(c, now) > SILENCE_MS) {
+			struct tcp_pcb *pcb = detach(c);
+
+			tcp_abort(pcb);
+			on_error(c, ERR_ABRT);
+		} else if (c->sending) {
+			push(c);
+		}
+	}
+}
+
+void tcp_service_gone(unsigned svc)
+{
+	listen_gone(svc);
+	for (struct conn *c = conns; c < conns + MAX_CONNS; c++) {
+		if (c->svc == svc)
+			conn_abort(c);
+	}
+}
+
+void tcp_service_stats(struct tcp_service_stats *s)
+{
+	*s = stats;
+	s->listeners = listen_count();
+}
+
+void tcp_service_start(void)
+{
+	serve_on(NET_LISTEN, on_listen);
+	serve_on(NET_ACCEPT, on_accept);
+	serve_on(NET_CONNECT, on_connect);
+	serve_on(NET_SEND, on_send);
+	serve_on(NET_RECV, on_recv);
+	serve_on(NET_CLOSE, on_close);
+	serve_on(NET_ABORT, on_abort);
+}
