@@ -37,3 +37,9 @@ $(BUILD)/boot/file: $$(filter %/file,$$(SERVERS))
 
 $(BUILD)/whimbrel.iso: tools/mkiso.sh boot/grub.cfg $(BUILD)/whimbrel.elf $(BUILD)/boot/file
 	CROSS=$(CROSS) tools/mkiso.sh $@ $(BUILD)/whimbrel.elf $(BUILD)/boot/file boot/grub.cfg
+
+# For run-qemu.sh check, which runs and counts them one by one.
+host-tests-list:
+	@echo $(HOST_TESTS)
+host-tests-built: $$(HOST_TESTS)
+.PHONY: host-tests-list host-tests-built

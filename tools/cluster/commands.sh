@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2054 # sourced: names are used elsewhere; QEMU's options have commas
+# The verbs that drive a running cluster. Sourced by run-qemu.sh.
+
+# The standard descriptors pass straight through to whctl, which becomes this process.
+cmd_exec() {
+	local opts=()
+	conf_load
+	while [[ ${1:-} == -? && $1 != -- ]]; do
+		opts+=("$1" "${2:-}")
+		shift 2 || die "exec: $1 wants a value"
+	done
+	want_running "${1:-}"
+	local node=$1
+	shift
+	[ "${1:-}" != -- ] || shift
+	[ $# -gt 0 ] || die "which command? ./run-qemu.sh exec NODE -- CMD..."
+	exec "$HOST/whctl" "$RUN" "$node" "${opts[@]}" exec "$@"
+}
+
+cmd_cp() {
+	[ $# = 2 ] || die "usage: ./run-qemu.sh cp SRC DST   (one of them is NODE:PATH)"
+	conf_load
+	if [[ $1 =~ ^([0-9]+):(.+)$ ]]; then
+		local node=${BASH_REMATCH[1]} path=${BASH_REMATCH[2]}
+		want_running "$node"
+		if [[ $2 =~ ^([0-9]+):(.+)$ ]]; then
+			want_running "${BASH_REMATCH[1]}"
+			mkdir -p "$RUN/tmp"
+			local via
+			via=$(mktemp "$RUN/tmp/cp.XXXXXX")
+			node_exec "$node" get "$path" "$via" && node_exec "${BASH_REMATCH[1]}" put "$via" "${BASH_REMATCH[2]}"
+			local status=$?
+			rm -f "$via"
+			return $status
+		fi
+		exec "$HOST/whctl" "$RUN" "$node" get "$path" "$2"
+	fi
+	[[ $2 =~ ^([0-9]+):(.+)$ ]] || die "neither $1 nor $2 is NODE:PATH; plain cp does that"
+	want_running "${BASH_REMATCH[1]}"
+	exec "$HOST/whctl" "$RUN" "${BASH_REMATCH[1]}" put "$1" "${BASH_REMATCH[2]}"
+}
+
+cmd_console() {
+	conf_load
+	want_running "${1:-}"
+	exec "$HOST/console" "$RUN/$1.com1"
+}
+
+cmd_log() {
+	conf_load
+	want_node "${1:-}"
+	if [ "${2:-}" = -f ]; then exec tail -n +1 -f "$RUN/kernel-$1.log"; fi
+	cat "$RUN/kernel-$1.log"
+}
+
+cmd_kill() {
+	conf_load
+	want_running "${1:-}"
+	end_process "$RUN/$1.pid" qemu-system-x86 KILL
+	say "node $1 was cut off; its disk is kept. ./run-qemu.sh restart $1 boots it again"
+}
+
+cmd_restart() {
+	conf_load
+	want_node "${1:-}"
+	end_process "$RUN/$1.pid" qemu-system-x86 KILL
+	cat "$RUN/kernel-$1.log" >>"$RUN/kernel-$1.log.old"
+	rm -f "$RUN/kernel-$1.log"
+	node_start "$1"
+	local tries
+	for ((tries = 0; tries < 12; tries++)); do
+		if node_exec "$1" -t 5 exec true 2>/dev/null </dev/null; then return 0; fi
+		node_check_alive "$1"
+	done
+	die "node $1 was started but does not answer; see ./run-qemu.sh log $1"
+}
+
+cmd_pause() {
+	conf_load
+	want_running "${1:-}"
+	monitor "$1" stop >/dev/null
+}
+
+cmd_resume() {
+	conf_load
+	want_running "${1:-}"
+	monitor "$1" cont >/dev/null
+}
+
+cmd_net() {
+	conf_load
+	switch_running || die "the switch is not running; ./run-qemu.sh down and up"
+	[ $# -gt 0 ] || die "usage: ./run-qemu.sh net NODE loss=5%|delay=20ms|dup=1%|reorder=3%; net partition 1,2 3; net heal|stats|pcap FILE"
+	case $1 in
+	partition | heal | stats) switch_ask "$@" ;;
+	pcap)
+		[ $# = 2 ] || die "usage: ./run-qemu.sh net pcap FILE|off"
+		[ "$2" = off ] || set -- pcap "$(realpath -m "$2")"
+		switch_ask "$@"
+		;;
+	*)
+		local node=$1 setting
+		[ "$node" = all ] || want_node "$node"
+		shift
+		[ $# -gt 0 ] || die "net $node: what about it? As in net $node loss=5% delay=20ms"
+		for setting; do
+			[[ $setting =~ ^(loss|dup|reorder|delay)=([0-9.]+(%|ms)?)$ ]] ||
+				die "want loss=PERCENT, dup=PERCENT, reorder=PERCENT or delay=MS, not '$setting'"
+			switch_ask "${BASH_REMATCH[1]}" "$node" "${BASH_REMATCH[2]}"
+		done
+		;;
+	esac
+}
+
+cmd_status() {
+	local k state up=0
+	conf_load
+	for ((k = 1; k <= N; k++)); do
+		state=down
+		if node_running "$k"; then
+			state=$(monitor "$k" info status 2>/dev/null | tr -d '\r' | sed -n 's/^VM status: //p')
+			if [ "$state" = running ]; then
+				if node_exec "$k" -t 2 exec true >/dev/null 2>&1 </dev/null; then
+					state="running, answers"
+					up=$((up + 1))
+				else
+					state="running, does not answer"
+				fi
+			fi
+		fi
+		printf 'node %-3s %-26s %s\n' "$k" "${state:-unknown}" "$(node_cmdline "$k")"
+	done
+	if switch_running; then echo "switch   running"; else echo "switch   down"; fi
+	[ $up = "$N" ]
+}
+
+# Ends exactly the processes recorded in the run directory, then removes it.
+cmd_down() {
+	local k
+	if [ ! -d "$RUN" ]; then
+		say "no cluster in $RUN"
+		return 0
+	fi
+	[ -f "$RUN/cluster.conf" ] || die "$RUN is not the directory of a cluster; not touching it"
+	conf_load
+	for ((k = 1; k <= N; k++)); do
+		! node_running "$k" || kill -TERM "$(cat "$RUN/$k.pid")" 2>/dev/null || true
+	done
+	for ((k = 1; k <= N; k++)); do end_process "$RUN/$k.pid" qemu-system-x86; done
+	end_process "$RUN/switch.pid" switch
+	rm -rf "$RUN"
+}
+
+cmd_demo() { exec "$ROOT/tools/demo.sh" "$@"; }

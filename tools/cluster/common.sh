@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2054 # sourced: names are used elsewhere; QEMU's options have commas
+# Paths, messages and the record of the running cluster. Sourced by run-qemu.sh.
+#
+# In the run directory, for node K:  K.pid  K.qcow2 (its disk)  K.com1 (console socket)  K.mon (QEMU monitor)  sw-K.sock (its
+# cable)  aK-P.sock (port P of its agent)  console-K.log  kernel-K.log (since its last
+# start; before that: kernel-K.log.old); for all: cluster.conf  switch.pid  sw-ctl.sock  logs.
+
+BUILD=${BUILD:-build}
+case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
+RUN=${WHIMBREL_RUN:-$BUILD/run}
+case $RUN in /*) ;; *) RUN=$PWD/$RUN ;; esac
+HOST=$BUILD/host # host tools
+MAX_NODES=64
+AGENT_PORTS=8 # abi/agent.h
+
+die() {
+	echo "run-qemu: $*" >&2
+	exit 1
+}
+
+say() { echo "run-qemu: $*" >&2; }
+
+# A line that the next one overwrites, on a terminal only.
+progress() {
+	if [ -t 2 ]; then printf '\r\033[K%s' "$*" >&2; fi
+}
+progress_end() {
+	if [ -t 2 ]; then printf '\r\033[K' >&2; fi
+}
+
+# Process $1 is alive and still runs the program $2 (pids are reused; a zombie is not alive).
+alive() {
+	local stat
+	read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
+	[[ $stat == "$1 ($2) "* && $stat != *") Z "* ]]
+}
+
+# The process of pid file $1 is alive and runs the program $2.
+running() {
+	local pid
+	read -r pid 2>/dev/null <"$1" && alive "$pid" "$2"
+}
+
+node_running() { running "$RUN/$1.pid" qemu-system-x86; }
+switch_running() { running "$RUN/switch.pid" switch; }
+
+# End the process of pid file $1 (program $2) with signal $3, for sure.
+end_process() {
+	local pid i
+	if read -r pid 2>/dev/null <"$1" && alive "$pid" "$2"; then
+		kill -"${3:-TERM}" "$pid" 2>/dev/null || true
+		for ((i = 0; i < 300; i++)); do
+			alive "$pid" "$2" || break
+			[ $i -ne 200 ] || kill -KILL "$pid" 2>/dev/null || true
+			sleep 0.01
+		done
+		! alive "$pid" "$2" || die "process $pid ($2) does not end"
+	fi
+	rm -f "$1"
+}
+
+# The running cluster's settings: N DIRECT MEM SEED VIEWS MIPS GDB SKEW[] DRIFT[].
+declare -A SKEW=() DRIFT=()
+conf_save() { declare -p N DIRECT MEM SEED VIEWS MIPS GDB SKEW DRIFT >"$RUN/cluster.conf"; }
+conf_load() {
+	[ -f "$RUN/cluster.conf" ] || die "no cluster in $RUN; start one with ./run-qemu.sh up"
+	# declare in a function is local, hence -g.
+	# shellcheck source=/dev/null
+	. <(sed 's/^declare /declare -g /' "$RUN/cluster.conf")
+}
+
+# $1 is the number of a node of the cluster (which must be loaded).
+want_node() {
+	[[ ${1:-} =~ ^[0-9]+$ ]] || die "want the number of a node, not '${1:-}'"
+	((10#$1 >= 1 && 10#$1 <= N)) || die "no node $1; this cluster has nodes 1 to $N"
+}
+want_running() {
+	want_node "$1"
+	node_running "$1" || die "node $1 is not running; start it with ./run-qemu.sh restart $1"
+}
+
+switch_ask() { "$HOST/ask" switch "$RUN/sw-ctl.sock" "$@"; }
+monitor() { "$HOST/ask" monitor "$RUN/$1.mon" "${@:2}"; }

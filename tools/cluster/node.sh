@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash disable=SC2034,SC2054 # sourced: names are used elsewhere; QEMU's options have commas
+# One node: its kernel command line, its disk, its QEMU. Sourced by run-qemu.sh.
+
+# The kernel's command line; it also is the SMBIOS serial number that GRUB reads.
+node_cmdline() {
+	local k=$1 line="node=$1 nodes=$N seed=$SEED views=$VIEWS"
+	[ -z "${SKEW[$k]:-}" ] || line+=" skew=${SKEW[$k]}"
+	[ -z "${DRIFT[$k]:-}" ] || line+=" drift=${DRIFT[$k]}"
+	echo "$line"
+}
+
+node_disk() {
+	qemu-img create -q -f qcow2 -b "$RUN/root.img" -F raw "$RUN/$1.qcow2" || die "cannot make node $1's disk in $RUN"
+}
+
+node_start() {
+	local k=$1 p shift_n
+	local args=(
+		-name "whimbrel-$k" -M pc -nodefaults -no-user-config -accel tcg -cpu "qemu64,+smep,+smap,+umip"
+		-m "$MEM" -display none -no-reboot -daemonize -pidfile "$RUN/$k.pid"
+		-chardev "socket,id=com1,path=$RUN/$k.com1,server=on,wait=off,logfile=$RUN/console-$k.log,logappend=on"
+		-serial chardev:com1
+		-chardev "file,id=klog,path=$RUN/kernel-$k.log,append=on" -device isa-debugcon,iobase=0xe9,chardev=klog
+		-chardev "socket,id=mon,path=$RUN/$k.mon,server=on,wait=off" -mon chardev=mon,mode=readline
+		-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$RUN/sw-$k.sock"
+		-device "virtio-net-pci,netdev=n0,mac=$(printf '52:54:00:00:00:%02x' "$k"),disable-modern=on,romfile=,addr=3"
+		-drive "if=none,id=d0,file=$RUN/$k.qcow2,format=qcow2,cache=writeback"
+		-device virtio-blk-pci,drive=d0,disable-modern=on,addr=4
+		-device "virtio-serial-pci,id=vs,max_ports=$((AGENT_PORTS + 1)),disable-modern=on,addr=5"
+	)
+	for ((p = 1; p <= AGENT_PORTS; p++)); do
+		args+=(-chardev "socket,id=a$p,path=$RUN/a$k-$p.sock,server=on,wait=off"
+			-device "virtserialport,bus=vs.0,nr=$p,chardev=a$p,name=agent$p")
+	done
+	if [ "$DIRECT" = 1 ]; then
+		args+=(-kernel "$RUN/whimbrel.elf" -initrd "$RUN/file" -append "$(node_cmdline "$k")")
+	else
+		args+=(-drive "if=none,id=cd,media=cdrom,readonly=on,format=raw,file=$RUN/whimbrel.iso"
+			-device ide-cd,drive=cd,bootindex=0 -smbios "type=1,serial=$(node_cmdline "$k")")
+	fi
+	if [ -n "$MIPS" ]; then
+		# 1000 / 2^shift million instructions per second: the nearest that QEMU has.
+		shift_n=$(awk -v m="$MIPS" 'BEGIN { s = int(log(1000 / m) / log(2) + 0.5); print s < 0 ? 0 : s > 10 ? 10 : s }')
+		args+=(-icount "shift=$shift_n,align=on,sleep=on")
+	fi
+	[ "$GDB" = 0 ] || args+=(-gdb "unix:$RUN/$k.gdb,server=on,wait=off")
+	rm -f "$RUN/$k.pid"
+	if ! qemu-system-x86_64 "${args[@]}" >"$RUN/qemu-$k.log" 2>&1; then
+		cat "$RUN/qemu-$k.log" >&2
+		die "QEMU for node $k did not start; its message is above"
+	fi
+}
+
+# The kernel has printed something: the firmware's and GRUB's busy part is over.
+node_in_kernel() { [ -s "$RUN/kernel-$1.log" ]; }
+
+node_exec() { "$HOST/whctl" "$RUN" "$@"; }
+
+# Its QEMU still runs, or say what it left.
+node_check_alive() {
+	node_running "$1" && return 0
+	progress_end
+	tail -5 "$RUN/kernel-$1.log" >&2 || true
+	die "node $1 stopped while booting; the end of its log is above, all of it in $RUN/kernel-$1.log"
+}
