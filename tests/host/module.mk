@@ -1,0 +1,6 @@
+# SPDX-License-Identifier: MIT
+# Unit tests of the kernel's pure files: the very same C, with sanitisers, on the host. One block per test.
+HOST_TESTS += $(BUILD)/tests/host/test_ldisc
+$(BUILD)/tests/host/test_ldisc: tests/host/test_ldisc.c kernel/ldisc.c
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $^
