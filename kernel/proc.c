@@ -99,6 +99,7 @@ struct proc *proc_alloc(i32 pid)
 void proc_free(struct proc *p)
 {
 	ASSERT(p != current);
+	fpu_forget(p);
 	list_remove(&p->all_link);
 	list_remove(&p->sibling);
 	list_remove(&p->run_link);
