@@ -13,4 +13,4 @@ SERVERS += $(BUILD)/servers/agent/agent
 HOST_TOOLS += $(BUILD)/tests/host/agent_on_host
 $(BUILD)/tests/host/agent_on_host: tests/host/agent_on_host.c servers/agent/session.c
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -D_GNU_SOURCE -Iservers/agent -Iservers/lib -MMD -MF $@.d -o $@ $^
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -D_GNU_SOURCE -Iservers/agent -Iservers/lib -MMD -MF $@.d -o $@ $(filter %.c,$^)

@@ -12,4 +12,4 @@ SERVERS += $(BUILD)/servers/init/init
 HOST_TESTS += $(BUILD)/tests/host/test_boot_state
 $(BUILD)/tests/host/test_boot_state: tests/host/test_boot_state.c servers/init/state.c
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -D_GNU_SOURCE -Iservers/init -MMD -MF $@.d -o $@ $^
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -D_GNU_SOURCE -Iservers/init -MMD -MF $@.d -o $@ $(filter %.c,$^)

@@ -18,7 +18,7 @@ HOST_TESTS += $(BUILD)/tests/host/test_virtq $(BUILD)/tests/host/test_peer_frame
 
 $(BUILD)/tests/host/test_virtq: tests/host/test_virtq.c servers/lib/virtq.c
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -MMD -MF $@.d -o $@ $^
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -MMD -MF $@.d -o $@ $(filter %.c,$^)
 
 $(BUILD)/tests/host/test_peer_frame: tests/host/test_peer_frame.c servers/lib/peer_frame.c servers/lib/wmem.c
 	@mkdir -p $(@D)
