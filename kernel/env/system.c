@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Class System: calls that ask for physical properties of the node. They are exempt from consistency (Sinha §8.2.1: an
+ * object may be asked for properties of the node it is on), so a migrated process sees the node it runs on.
+ * Here also travels what belongs to no object: the current call, the markers and duplicates of rows without an object
+ * of their own, the memory's limits, the checker's record.
+ */
+#include "frame.h"
+#include "proc.h"
+#include "usercopy.h"
+
+#define RLIMIT_STACK  3
+#define RLIMIT_NOFILE 7
+#define RLIMIT_COUNT  16
+#define RLIM_INFINITY (~0ull)
+#define STACK_BYTES   (8ull << 20)
+
+struct user_sysinfo {
+	i64 uptime;
+	u64 loads[3];
+	u64 totalram, freeram, sharedram, bufferram, totalswap, freeswap;
+	u16 procs, pad;
+	u64 totalhigh, freehigh;
+	u32 mem_unit;
+	char reserved[4];
+};
+_Static_assert(sizeof(struct user_sysinfo) == 112, "Linux ABI");
+
+i64 sys_sysinfo(const u64 *arg)
+{
+	u64 load = sched_load_milli() * 65536 / 1000; /* of the last second, for all three */
+	struct user_sysinfo si = {
+		.uptime = (i64)(now_ns() / NS_PER_SEC),
+		.loads = {load, load, load},
+		.totalram = frame_total_count() * PAGE_SIZE,
+		.freeram = frame_free_count() * PAGE_SIZE,
+		.mem_unit = 1,
+	};
+
+	list_for_each (p, &all_procs, struct proc, all_link)
+		si.procs++;
+	return copy_to_user(arg[0], &si, sizeof si);
+}
+
+struct user_rlimit {
+	u64 cur, max;
+};
+
+/* The limits are the system's, the same on every node. */
+static struct user_rlimit limit_of(u32 resource)
+{
+	u64 v = resource == RLIMIT_STACK ? STACK_BYTES : resource == RLIMIT_NOFILE ? NOFILE : RLIM_INFINITY;
+	return (struct user_rlimit){v, v};
+}
+
+static i64 get_limit(u64 resource, u64 uaddr)
+{
+	if (resource >= RLIMIT_COUNT)
+		return -EINVAL;
+	struct user_rlimit l = limit_of((u32)resource);
+	return uaddr ? copy_to_user(uaddr, &l, sizeof l) : 0;
+}
+
+i64 sys_getrlimit(const u64 *arg)
+{
+	return get_limit((u32)arg[0], arg[1]);
+}
+
+/* pid, resource, new, old. Limits cannot be changed; setting the present value is no change. */
+i64 sys_prlimit64(const u64 *arg)
+{
+	struct user_rlimit new, now;
+
+	if ((i32)arg[0] != 0 && (i32)arg[0] != current->pid)
+		return -EPERM;
+	if ((u32)arg[1] >= RLIMIT_COUNT)
+		return -EINVAL;
+	if (arg[2]) {
+		if (copy_from_user(&new, arg[2], sizeof new) < 0)
+			return -EFAULT;
+		now = limit_of((u32)arg[1]);
+		if (new.cur != now.cur || new.max != now.max)
+			return -EPERM;
+	}
+	return get_limit((u32)arg[1], arg[3]);
+}
+
+i64 sys_getrandom(const u64 *arg)
+{
+	u64 addr = arg[0], len = MIN(arg[1], 256ul), word[32];
+
+	for (u32 i = 0; i < ARRAY_LEN(word); i++)
+		word[i] = rand64();
+	return copy_to_user(addr, word, len) < 0 ? -EFAULT : (i64)len;
+}
+
+/* ---- the class ---- */
+
+static int system_pack(struct proc *p, struct blob *b)
+{
+	const struct ublock *u = p->u;
+	u32 marked = 0;
+
+	blob_put_u64(b, u->call.nr);
+	blob_put(b, u->call.args, sizeof u->call.args);
+	blob_put_u64(b, (u64)u->call.error);
+	blob_put(b, u->call.values, sizeof u->call.values);
+	blob_put_u32(b, u->call.resume_valid);
+	blob_put_u64(b, u->call.resume_nr);
+	blob_put(b, u->call.resume, sizeof u->call.resume);
+	blob_put_u64(b, p->vm->brk_start);
+	blob_put_u64(b, p->vm->brk);
+	blob_put_u64(b, p->vm->mmap_top);
+	for (u32 row = 0; row < V_ROWS; row++)
+		marked += u->vrec[row].marker;
+	blob_put_u32(b, marked);
+	for (u32 row = 0; row < V_ROWS; row++) {
+		if (!u->vrec[row].marker)
+			continue;
+		blob_put_u32(b, syscall_rows[row].nr); /* rows may be numbered differently elsewhere */
+		blob_put_u32(b, u->vrec[row].count);
+		blob_put_u64(b, (u64)u->vrec[row].dup);
+	}
+	return check_pack(p, b);
+}
+
+static struct vrec *vrec_of(struct ublock *u, u32 nr)
+{
+	for (u32 row = 0; row < V_ROWS; row++)
+		if (syscall_rows[row].nr == nr)
+			return &u->vrec[row];
+	return NULL;
+}
+
+static int system_unpack(struct proc *p, struct blob *b)
+{
+	struct ublock *u = p->u;
+
+	u->call.nr = blob_get_u64(b);
+	blob_get(b, u->call.args, sizeof u->call.args);
+	u->call.error = (i64)blob_get_u64(b);
+	blob_get(b, u->call.values, sizeof u->call.values);
+	u->call.resume_valid = blob_get_u32(b) != 0;
+	u->call.resume_nr = blob_get_u64(b);
+	blob_get(b, u->call.resume, sizeof u->call.resume);
+	u64 brk_start = blob_get_u64(b), brk = blob_get_u64(b), mmap_top = blob_get_u64(b);
+	if (brk_start > brk || brk >= USER_TOP || mmap_top >= USER_TOP || (mmap_top & PAGE_MASK))
+		return -EINVAL;
+	p->vm->brk_start = brk_start;
+	p->vm->brk = brk;
+	p->vm->mmap_top = mmap_top;
+	u32 marked = blob_get_u32(b);
+	if (marked > V_ROWS)
+		return -EINVAL;
+	while (marked-- > 0) {
+		struct vrec *v = vrec_of(u, blob_get_u32(b));
+		if (!v)
+			return -EINVAL;
+		v->marker = 1;
+		v->count = blob_get_u32(b);
+		v->dup = (i64)blob_get_u64(b);
+	}
+	return check_unpack(p, b);
+}
+
+static int system_verdict(struct proc *p, u32 node, struct text *why)
+{
+	if (!p->vm) {
+		text_printf(why, "process %d has no memory here: it cannot move to node %u", p->pid, node);
+		return -EPERM;
+	}
+	if (p->vm->refs > 1) {
+		text_printf(why,
+			    "memory: vfork: pid %d shares its memory with its parent: rule local; cure: let it exec, "
+			    "then move to node %u",
+			    p->pid, node);
+		return -EPERM;
+	}
+	return 0;
+}
+
+const struct env_class env_system = {
+	.name = "system",
+	.version = 1,
+	.pack = system_pack,
+	.unpack = system_unpack,
+	.verdict = system_verdict,
+};
