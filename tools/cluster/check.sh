@@ -33,7 +33,7 @@ check_nodes() {
 	local status=0 total bad
 	mkdir -p "$BUILD/check"
 	rm -f "$BUILD/check/pytest.xml"
-	(cd tests && env BUILD="$BUILD" PYTHONDONTWRITEBYTECODE=1 python3 -m pytest -p no:cacheprovider -q --tb=short \
+	(cd tests && env BUILD="$BUILD" PYTHONDONTWRITEBYTECODE=1 pytest-3 -p no:cacheprovider -q --tb=short \
 		--junitxml="$BUILD/check/pytest.xml" "$@") || status=$?
 	[ -f "$BUILD/check/pytest.xml" ] || die "pytest did not run (exit status $status)"
 	total=$(($(junit tests) - $(junit skipped)))
