@@ -38,7 +38,7 @@ SCRIPTS = {
     "grep": "printf 'one\\ntwo\\nthree\\n' >g; grep -n t g; grep -c e g; grep -v o g; grep -q zzz g; echo $?",
     "sed": "seq 1 10 | sed -n '3,5p;$p' | sed 's/\\(.\\)/<\\1>/g'",
     "awk": "seq 1 100 | awk '{s+=$1; if ($1%10==0) n++} END {print s, n, s/n}'",
-    "awk printf": "awk 'BEGIN {printf \"%.6f %e %d %s\\n\", 3.14159265, 12345.678, 42.9, \"x\"; print 7/3, int(-3.7), 2^10}'",
+    "awk printf": "awk 'BEGIN {printf \"%.6f %e %d %s\\n\", 3.14159265, 12345.678, 42.9, \"x\"; print 7/3, int(-3.7)}'",
     "sort": "printf '3 c\\n1 a\\n2 b\\n10 d\\n' >s; sort s; sort -n s; sort -k2 -r s; sort -u s s | wc -l",
     "text tools": "printf 'a:b:c\\nd:e:f\\n' | cut -d: -f2,3; echo hello | tr a-y b-z; seq 3 | paste -s -d+ -; echo abc | rev; seq 5 | tac",
     "tar": "mkdir x; for i in 1 2 3; do seq $i 100 >x/$i; done; tar cf x.tar x; mkdir y; tar xf x.tar -C y; diff -r x y/x && tar tf x.tar | sort",
