@@ -286,6 +286,7 @@ i64 exec_load(const char *path, struct exec_strings *args)
 		kfree(current->u->exe);
 		current->u->exe = exe;
 	}
+	file_set_cmdline(current, args->buf, args->argc);
 	if (old)
 		vm_put(old);
 	vfork_done(current);

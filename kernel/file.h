@@ -22,6 +22,7 @@ struct fobj {
 	bool bound;	     /* false after migration until first use (dynamic instantiation, Fig. 6) */
 	u8 bad;		     /* the custodian could not bind it: errno, else 0 */
 	struct vnode *vnode; /* NULL unless cacheable */
+	struct list link;    /* all fobjs of this node (fobj.c) */
 };
 struct fobj *fobj_open(u32 tree, const char *path, u32 flags, u32 mode, int *err);
 void fobj_ref(struct fobj *f);
@@ -73,7 +74,7 @@ void ofile_ref(struct ofile *f);
 void ofile_put(struct ofile *f);
 /* Borrowed reference, or NULL (EBADF). */
 struct ofile *fd_get(struct proc *p, int fd);
-/* Lowest free descriptor >= min; takes over the reference. -EMFILE. */
+/* Lowest free descriptor >= min; takes over the reference. -EMFILE (then not). */
 int fd_install(struct proc *p, struct ofile *f, int min, bool cloexec);
 int fd_close(struct proc *p, int fd);
 
@@ -87,6 +88,8 @@ struct ofile *dev_open(const char *path, u32 flags, int *err);	/* /dev/... */
 struct ofile *proc_open(const char *path, u32 flags, int *err); /* /proc/... */
 int dev_stat(const char *path, struct fs_attr *a);
 int procfs_stat(const char *path, struct fs_attr *a);
+/* For /proc: the argument strings of the program that p now runs (copied). */
+void file_set_cmdline(struct proc *p, const char *args, u32 argc);
 struct ofile *tty_open(u32 flags); /* the console, env/tty.c */
 u64 counters_fobjs(void), counters_ofiles(void), counters_pipes(void);
 #endif

@@ -17,7 +17,7 @@ struct ofile *ofile_new(const struct ofile_ops *ops, u32 flags)
 	if (!f)
 		return NULL;
 	f->refs = 1;
-	f->flags = flags & ~(O_CREAT | O_EXCL | O_TRUNC | O_NOCTTY | O_CLOEXEC);
+	f->flags = flags & O_KEPT;
 	f->ops = ops;
 	ofile_count++;
 	return f;
@@ -60,7 +60,6 @@ int fd_install(struct proc *p, struct ofile *f, int min, bool cloexec)
 		u->fview[fd] = (struct fview){.fmarker = 1};
 		return fd;
 	}
-	ofile_put(f);
 	return -EMFILE;
 }
 

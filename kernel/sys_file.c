@@ -247,7 +247,7 @@ static i64 open_at(int dirfd, u64 uname, u32 flags, u32 mode, u32 row)
 	kfree(path);
 	if (!f)
 		return err;
-	fd = fd_install(current, f, 0, flags & O_CLOEXEC);
+	fd = fd_install(current, f, 0, flags & O_CLOEXEC); /* cannot fail: a free one was seen */
 	fview_note(fd, row, fd);
 	return fd;
 }
@@ -283,7 +283,9 @@ static i64 dup_at_least(int fd, int min, bool cloexec)
 		return -EBADF;
 	ofile_ref(f);
 	int to = fd_install(current, f, min, cloexec);
-	if (to >= 0) /* the copy carries what was observed through the original */
+	if (to < 0)
+		ofile_put(f);
+	else /* the copy carries what was observed through the original */
 		current->u->fview[to] = current->u->fview[fd];
 	return to;
 }

@@ -195,34 +195,6 @@ i64 sys_faccessat2(const u64 *arg)
 	return access_at((int)arg[0], arg[1], (u32)arg[2], arg[3] & AT_EACCESS);
 }
 
-struct fobj *file_open_exec(const char *name, int *err)
-{
-	struct path *p;
-	struct fobj *f = NULL;
-	*err = path_from_kernel(AT_FDCWD, name, &p);
-	if (*err)
-		return NULL;
-	if (p->kind == PATH_PROC)
-		*err = follow_pseudo_link(&p); /* /proc/self/exe */
-	if (!*err && p->kind != PATH_TREE)
-		*err = -EACCES;
-	if (!*err) {
-		struct wh_msg m = {.type = FS_ACCESS};
-		*WH_BODY(&m, struct fs_path) = (struct fs_path){
-			.tree = p->tree, .mode = X_OK, .cred = fs_cred_effective()};
-		*err = (int)MIN(fs_call(&m, p->name, PATH_CAP, WH_BULK_IN), 0);
-	}
-	if (!*err)
-		f = fobj_open_path(p, O_RDONLY, 0, err);
-	kfree(p);
-	if (f && !S_ISREG(f->attr.mode)) {
-		fobj_put(f);
-		*err = -EACCES;
-		return NULL;
-	}
-	return f;
-}
-
 /* ---- change ---- */
 
 /* FS_CHMOD, FS_CHOWN, FS_UTIMES on a name. Devices and /proc answer that nothing was to be done. */

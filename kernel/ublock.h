@@ -84,6 +84,8 @@ struct ublock {
 	struct fview fview[NOFILE];
 	char *cwd;	/* canonical, absolute within the tree; "/n/K/..." for another tree */
 	char *exe;	/* path of the running program */
+	char *cmdline; /* its arguments, NUL after each (/proc) */
+	u32 cmdline_len;
 	u32 umask;
 
 	/* class Clock */

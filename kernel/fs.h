@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* Between the kernel's files of class File only: requests to the file server, held files and their cached pages. */
+#ifndef KERNEL_FS_H
+#define KERNEL_FS_H
+#include "file.h"
+#include "linux_file.h"
+#include "path.h"
+
+/* ---- requests (fobj.c): on behalf of the current process; block, uninterruptibly ---- */
+
+/* One request; m->status or -errno. The file server itself may not ask (it would wait for itself): -EIO. */
+i64 fs_call(struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags);
+struct fs_cred fs_cred_effective(void);
+/* A request on a hold: binds f first if it has just migrated. fs_hold_set fields other than tree, owner,
+ * hold and cred are taken from *set (may be NULL: an fs_hold_req). The answer is left in *m. */
+i64 fobj_request(struct fobj *f, u32 type, const struct fs_hold_set *set, struct wh_msg *m);
+/* FS_READ, FS_WRITE, FS_READDIR with a kernel buffer of len <= FS_IO_MAX. */
+i64 fobj_io(struct fobj *f, u32 type, u64 off, u32 flags, void *kbuf, size_t len, struct wh_msg *m);
+/* path->name becomes the canonical name. NULL: *err. */
+struct fobj *fobj_open_path(struct path *path, u32 flags, u32 mode, int *err);
+int fobj_fstat(struct fobj *f, struct fs_attr *a);
+/* Write from kernel memory, len <= FS_IO_MAX; *off becomes the end of what was written (O_APPEND: anywhere). */
+i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t len);
+int fobj_truncate(struct fobj *f, u64 size);
+
+/* Transfer buffers of up to FS_IO_MAX bytes. NULL: no memory. */
+void *io_buf_get(size_t len);
+void io_buf_put(void *buf, size_t len);
+
+/* ---- migration ---- */
+/* The fobj of this hold on this node, whoever uses it, with a new reference; else a new, unbound one. NULL: no
+ * memory. One fobj per hold and node: the custodian keeps one ownership per node. */
+struct fobj *fobj_arrive(u32 tree, u64 hold, const char *path, const struct fs_attr *attr);
+/* Static instantiation of files instead of dynamic: bind all at the first call that uses a descriptor. */
+extern bool file_static_bind;
+void file_bind_arrived(struct proc *p);
+/* A reference to the fobj that a region of the arriving process p names; NULL: its U-block did not list it. */
+struct fobj *fobj_for_hold(struct proc *p, u32 tree, u64 hold);
+/* Distinct holds of p's descriptors and regions; returns how many there are (may exceed max). */
+struct wh_hold;
+u32 file_holds(struct proc *p, struct wh_hold *rows, u32 max);
+
+/* ---- page cache (pagecache.c) ---- */
+/* `attr` is news about a file (from the custodian): every fobj of it learns size and version; cached pages
+ * of another version are dropped unless the change is our own write, already applied to them. */
+void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write);
+void vnode_attach(struct fobj *f);
+void vnode_detach(struct fobj *f);
+/* Bracket an FS_WRITE: begin; then end with the range and bytes written (n <= 0: nothing was). */
+struct vnode *vnode_write_begin(struct fobj *f, u64 *seq);
+void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n);
+void vnode_drop(struct vnode *v, u64 from, u64 to); /* cached pages of bytes [from, to) */
+bool vnode_is_stale(struct vnode *v); /* purged since: ask for the size; clears the flag */
+extern struct list all_fobjs;
+
+/* ---- regular files and directories (regular.c) ---- */
+extern const struct ofile_ops regular_ops, directory_ops;
+struct ofile *regular_open(struct fobj *f, u32 flags); /* takes over the reference, also on failure */
+i64 regular_readv(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
+i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
+
+/* ---- devices (devs.c) ---- */
+bool dev_is_stateless(const struct ofile *f); /* /dev/null and the like: the same everywhere */
+/* A device of memory by its name ("null"), without asking who wants it. NULL: unknown, or no memory. */
+struct ofile *dev_device(const char *name, u32 flags);
+
+/* ---- views (env/file.c) ---- */
+/* A V-function was used on fd: mark it and keep the value (Lu & Liu Fig. 2, 6). Cheap; nothing if views are off. */
+void fview_note(int fd, u32 row, i64 value);
+#endif

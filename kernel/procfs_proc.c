@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* /proc/PID: one process. A stub (it runs elsewhere) shows the names that are kept for it, and state A. */
+#include "env/clock.h"
+#include "fs.h"
+#include "lib.h"
+#include "path.h"
+#include "procfs.h"
+
+#define TICK (NS_PER_SEC / 100)
+
+static const char *comm(const struct proc *p)
+{
+	return p->u ? p->u->names.comm : p->away_comm;
+}
+
+static char state_letter(const struct proc *p)
+{
+	switch (p->state) {
+	case PROC_RUN:
+		return 'R';
+	case PROC_STOPPED:
+		return 'T';
+	case PROC_ZOMBIE:
+		return 'Z';
+	case PROC_AWAY:
+		return 'A';
+	case PROC_FROZEN:
+		return 'D';
+	default:
+		return 'S';
+	}
+}
+
+static u64 vm_bytes(const struct proc *p)
+{
+	u64 sum = 0;
+	if (p->vm)
+		list_for_each(r, &p->vm->regions, struct region, link)
+			sum += r->end - r->start;
+	return sum;
+}
+
+static u64 resident_pages(const struct proc *p)
+{
+	return p->vm ? p->vm->private_pages : 0;
+}
+
+static i32 parent_of(const struct proc *p)
+{
+	return p->u ? p->u->names.ppid : p->parent ? p->parent->pid : 0;
+}
+
+static void proc_stat(const struct proc *p, struct text *t)
+{
+	const struct unames *n = p->u ? &p->u->names : NULL;
+	u64 ticks = p->u ? proc_cpu_ns(p) / TICK : 0, child = p->u ? p->u->child_cpu_ns / TICK : 0;
+	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 20 0 1 0 %lu %lu %lu", p->pid, comm(p),
+		    state_letter(p), parent_of(p), n ? n->pgid : p->away_pgid, n ? n->sid : 0, ticks, child,
+		    p->arrived_ns / TICK, vm_bytes(p), resident_pages(p));
+	/* rsslim, addresses, signals, wchan ... exit_code: fields 25 to 52 */
+	for (int i = 25; i <= 52; i++)
+		text_printf(t, " 0");
+	text_printf(t, "\n");
+}
+
+static void proc_statm(const struct proc *p, struct text *t)
+{
+	text_printf(t, "%lu %lu 0 0 0 %lu 0\n", vm_bytes(p) / PAGE_SIZE, resident_pages(p), resident_pages(p));
+}
+
+static const char *state_word(const struct proc *p)
+{
+	switch (state_letter(p)) {
+	case 'R':
+		return "R (running)";
+	case 'T':
+		return "T (stopped)";
+	case 'Z':
+		return "Z (zombie)";
+	case 'A':
+		return "A (away)";
+	case 'D':
+		return "D (frozen)";
+	default:
+		return "S (sleeping)";
+	}
+}
+
+static void proc_status(const struct proc *p, struct text *t)
+{
+	const struct unames *n = p->u ? &p->u->names : NULL;
+	text_printf(t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", comm(p),
+		    state_word(p), p->pid, p->pid, parent_of(p));
+	if (n) {
+		text_printf(t, "Uid:\t%u\t%u\t%u\t%u\n", n->uid, n->euid, n->suid, n->euid);
+		text_printf(t, "Gid:\t%u\t%u\t%u\t%u\n", n->gid, n->egid, n->sgid, n->egid);
+	}
+	text_printf(t, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t1\n", vm_bytes(p) / 1024,
+		    resident_pages(p) * 4);
+	text_printf(t, "Home:\t%u\nEpoch:\t%u\nAwayNode:\t%u\n", p->uqpid.home, p->epoch,
+		    p->state == PROC_AWAY ? p->away_node : 0);
+}
+
+/* Strings separated by NUL, which a text cannot hold: they are put in place by hand. */
+static void proc_cmdline(const struct proc *p, struct text *t)
+{
+	if (!p->u || !p->u->cmdline)
+		return;
+	t->len = MIN(p->u->cmdline_len, t->cap - 1);
+	memcpy(t->buf, p->u->cmdline, t->len);
+}
+
+static void proc_comm(const struct proc *p, struct text *t)
+{
+	text_printf(t, "%s\n", comm(p));
+}
+
+static void proc_maps(const struct proc *p, struct text *t)
+{
+	if (!p->vm)
+		return;
+	list_for_each(r, &p->vm->regions, struct region, link)
+		text_printf(t, "%012lx-%012lx %c%c%cp %08lx 00:00 %lu %s\n", r->start, r->end,
+			    r->flags & WH_RG_READ ? 'r' : '-', r->flags & WH_RG_WRITE ? 'w' : '-',
+			    r->flags & WH_RG_EXEC ? 'x' : '-', r->file_off, r->file ? r->file->attr.ino : 0,
+			    r->file			   ? r->file->path :
+			    r->flags & WH_RG_STACK	   ? "[stack]" :
+			    r->flags & WH_RG_HEAP	   ? "[heap]" :
+							     "");
+}
+
+static void proc_exe(const struct proc *p, struct text *t)
+{
+	if (p->u && p->u->exe)
+		text_printf(t, "%s", p->u->exe);
+}
+
+static void proc_cwd(const struct proc *p, struct text *t)
+{
+	if (p->u && p->u->cwd)
+		text_printf(t, "%s", p->u->cwd);
+}
+
+static void proc_root(const struct proc *p, struct text *t)
+{
+	(void)p;
+	text_printf(t, "/");
+}
+
+static const struct procfs_file files[] = {
+	{"stat", false, proc_stat},	  {"statm", false, proc_statm}, {"status", false, proc_status},
+	{"cmdline", false, proc_cmdline}, {"comm", false, proc_comm},	{"maps", false, proc_maps},
+	{"exe", true, proc_exe},	  {"cwd", true, proc_cwd},	{"root", true, proc_root},
+};
+
+const struct procfs_file *procfs_file_find(const char *name)
+{
+	for (u32 i = 0; i < ARRAY_LEN(files); i++)
+		if (!strcmp(files[i].name, name))
+			return &files[i];
+	return NULL;
+}
+
+const struct procfs_file *procfs_file_row(u32 i)
+{
+	return i < ARRAY_LEN(files) ? &files[i] : NULL;
+}
+
+void procfs_fd_target(const struct proc *p, int fd, struct text *t)
+{
+	struct ofile *f = p->u->ofile[fd];
+	struct fs_attr a = {0};
+	size_t room = t->cap - t->len;
+	if (f->fobj && !path_show(t->buf + t->len, room, f->fobj->tree, f->fobj->path, p->u->names.tree))
+		t->len += strlen(t->buf + t->len);
+	else if (dev_is_stateless(f))
+		text_printf(t, "/dev/%s", f->ops->kind);
+	else if (!strcmp(f->ops->kind, "tty"))
+		text_printf(t, "/dev/console");
+	else {
+		if (!f->fobj && f->ops->stat) /* in the kernel: does not block */
+			f->ops->stat(f, &a);
+		text_printf(t, "%s:[%lu]", f->ops->kind, a.ino);
+	}
+}
