@@ -45,4 +45,4 @@ help:
 	@sed -n 's/^#   //p' Makefile
 
 .PHONY: all default host-tests clean help
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
