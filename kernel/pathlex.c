@@ -56,7 +56,8 @@ static bool below(const char *path, const char *dir)
 	return !strncmp(path, dir, n) && (path[n] == 0 || path[n] == '/');
 }
 
-/* What follows the first n components, as an absolute path. Skips "." components before and among them. */
+/* What follows the first n components, as an absolute path; for names that never climbed, where "." and ".." (at
+ * the root) lead nowhere. */
 static const char *after_components(const char *p, u32 n)
 {
 	while (n) {
@@ -65,8 +66,8 @@ static const char *after_components(const char *p, u32 n)
 		const char *start = p;
 		while (*p && *p != '/')
 			p++;
-		if (p - start != 1 || *start != '.')
-			n--;
+		bool dots = *start == '.' && (p - start == 1 || (p - start == 2 && start[1] == '.'));
+		n -= !dots;
 	}
 	return p;
 }

@@ -3,9 +3,14 @@
 HOST_TESTS += $(BUILD)/tests/host/test_ldisc
 $(BUILD)/tests/host/test_ldisc: tests/host/test_ldisc.c kernel/ldisc.c
 	@mkdir -p $(@D)
-	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $^
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
 
 HOST_TESTS += $(BUILD)/tests/host/test_clockview
 $(BUILD)/tests/host/test_clockview: tests/host/test_clockview.c kernel/env/clockview.c
 	@mkdir -p $(@D)
-	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $^
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
+
+HOST_TESTS += $(BUILD)/tests/host/test_path
+$(BUILD)/tests/host/test_path: tests/host/test_path.c kernel/pathlex.c
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
