@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: MIT
+# The migration handler. Its machines also run in tests/sim, the image codec of servers/lib in test_image.
+IMAGE_CODEC := $(addprefix servers/lib/,image_encode.c image_decode.c image_digest.c)
+
+$(BUILD)/tests/host/test_image: tests/host/test_image.c $(IMAGE_CODEC) servers/lib/image.h servers/lib/image.def
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Iservers/lib -o $@ $(filter %.c,$^)
+HOST_TESTS += $(BUILD)/tests/host/test_image
