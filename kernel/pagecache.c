@@ -191,11 +191,18 @@ bool vnode_is_stale(struct vnode *v)
 	return was;
 }
 
+/* Two answers of the custodian may reach us in the wrong order. */
+static bool older(const struct fs_version *a, const struct fs_version *b)
+{
+	return a->writer == b->writer && a->incarnation == b->incarnation && a->counter < b->counter;
+}
+
 void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write)
 {
 	list_for_each(f, &all_fobjs, struct fobj, link)
 	{
-		if (f->tree != tree || f->attr.ino != attr->ino || f->attr.gen != attr->gen)
+		if (f->tree != tree || f->attr.ino != attr->ino || f->attr.gen != attr->gen ||
+		    older(&attr->version, &f->attr.version))
 			continue;
 		f->attr.size = attr->size;
 		f->attr.version = attr->version;
@@ -362,6 +369,7 @@ i64 wh_sys_page_purge(const u64 *arg)
 {
 	u64 ino = arg[0], off = arg[2], end = arg[2] + arg[3];
 	u32 gen = (u32)arg[1];
+	const struct fs_version unknown = {.writer = ~0u, .counter = 1}; /* until asked */
 	if (current->service != WH_SVC_FILE)
 		return -EPERM;
 	if (end < off)
@@ -374,8 +382,7 @@ i64 wh_sys_page_purge(const u64 *arg)
 			continue;
 		if (!v->tree) {
 			vnode_detach(f);
-			f->attr.version.writer = node_id.node;
-			f->attr.version.counter = ~0ull; /* unknown until asked */
+			f->attr.version = unknown;
 			vnode_attach(f);
 		}
 		if (f->vnode)
