@@ -80,9 +80,10 @@ struct fobj *exec_open(const char *name, int *err)
 	if (*err)
 		return NULL;
 	struct fobj *f = NULL;
-	if (path->kind != PATH_TREE)
+	*err = path_follow(&path); /* /proc/self/exe */
+	if (!*err && path->kind != PATH_TREE)
 		*err = -EACCES;
-	else
+	if (!*err)
 		f = fobj_open_path(path, O_RDONLY, 0, err);
 	kfree(path);
 	if (f && (!S_ISREG(f->attr.mode) || !may_execute(&f->attr))) {

@@ -67,3 +67,21 @@ int path_from_user(int dirfd, u64 uname, struct path **out)
 	kfree(name);
 	return err;
 }
+
+int path_follow(struct path **p)
+{
+	struct path *next;
+	if ((*p)->kind != PATH_PROC)
+		return 0;
+	char *target = kmalloc(PATH_CAP);
+	if (!target)
+		return -ENOMEM;
+	i64 n = proc_readlink((*p)->name, target, PATH_CAP);
+	int err = n > 0 && target[0] == '/' ? path_from_kernel(AT_FDCWD, target, &next) : 1;
+	kfree(target);
+	if (err)
+		return MIN(err, 0); /* no link, or to something without a path, like a pipe: stays what it is */
+	kfree(*p);
+	*p = next;
+	return 0;
+}

@@ -14,6 +14,8 @@ struct ofile;
 int path_from_user(int dirfd, u64 uname, struct path **out);
 /* The same for a string in kernel memory. */
 int path_from_kernel(int dirfd, const char *name, struct path **out);
+/* Replace a path that names one of /proc's links (/proc/self/exe) by the path it leads to. 0 or -errno. */
+int path_follow(struct path **p);
 /* What the process calls an open directory (absolute). -ENOTDIR, -ENAMETOOLONG. */
 int path_of_ofile(const struct proc *p, const struct ofile *f, char *out, size_t cap);
 /* What the process calls the file a path means; *out is the caller's: kfree. */

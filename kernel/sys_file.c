@@ -242,7 +242,9 @@ static i64 open_at(int dirfd, u64 uname, u32 flags, u32 mode, u32 row)
 	struct ofile *f = NULL;
 	if (fd == NOFILE)
 		err = -EMFILE;
-	else
+	else if (path->kind == PATH_PROC && !(flags & O_NOFOLLOW) && proc_fd_alias(path->name) < 0)
+		err = path_follow(&path);
+	if (!err)
 		f = file_open_path(path, flags, mode & 07777 & ~u->umask, &err);
 	kfree(path);
 	if (!f)

@@ -59,28 +59,6 @@ int path_stat(struct path *p, bool nofollow, struct fs_attr *a)
 	return 0;
 }
 
-/* The target of /proc's and /dev's own links, unless it says what no path can reach. */
-static int follow_pseudo_link(struct path **p)
-{
-	char *target = kmalloc(PATH_CAP);
-	struct path *next;
-	int err = -ENOMEM;
-	if (!target)
-		return err;
-	i64 n = proc_readlink((*p)->name, target, PATH_CAP);
-	if (n < 0 || target[0] != '/') {
-		kfree(target);
-		return 0; /* no link, or a pipe: stays what it is */
-	}
-	err = path_from_kernel(AT_FDCWD, target, &next);
-	kfree(target);
-	if (err)
-		return err;
-	kfree(*p);
-	*p = next;
-	return 0;
-}
-
 static i64 stat_at(int dirfd, u64 name, u64 ubuf, bool nofollow)
 {
 	struct path *p;
@@ -95,8 +73,8 @@ static i64 stat_at(int dirfd, u64 name, u64 ubuf, bool nofollow)
 		err = f->ops->stat ? f->ops->stat(f, &a) : -EINVAL;
 		dev = f->fobj ? DEV_TREE(f->fobj->tree) : DEV_PSEUDO;
 	} else {
-		if (!nofollow && p->kind == PATH_PROC)
-			err = follow_pseudo_link(&p);
+		if (!nofollow)
+			err = path_follow(&p);
 		if (!err) {
 			dev = p->kind == PATH_TREE ? DEV_TREE(p->tree) : DEV_PSEUDO;
 			err = path_stat(p, nofollow, &a);
