@@ -264,7 +264,7 @@ static void fault(int kind)
 			(void)*(const volatile char *)unmapped;
 			break;
 		case 1:
-			zero = 1 / zero;
+			zero = 1000 / zero;
 			break;
 		case 2:
 			__asm__ volatile("ud2");
