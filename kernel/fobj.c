@@ -124,6 +124,7 @@ static void learn(struct fobj *f, const struct fs_opened *o)
 	f->cacheable = o->cacheable && S_ISREG(o->attr.mode);
 	f->bound = true;
 	fobj_news(f->tree, &o->attr, false);
+	fobj_newest(f);
 	if (f->cacheable)
 		vnode_attach(f);
 }
@@ -250,7 +251,10 @@ int fobj_fstat(struct fobj *f, struct fs_attr *a)
 		return (int)r;
 	*a = *WH_BODY(&m, struct fs_attr);
 	fobj_news(f->tree, a, false);
+	struct fs_attr kept = f->attr; /* size and version may be newer already */
 	f->attr = *a;
+	f->attr.size = kept.size;
+	f->attr.version = kept.version;
 	return 0;
 }
 

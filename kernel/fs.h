@@ -44,6 +44,8 @@ u32 file_holds(struct proc *p, struct wh_hold *rows, u32 max);
 /* `attr` is news about a file (from the custodian): every fobj of it learns size and version; cached pages
  * of another version are dropped unless the change is our own write, already applied to them. */
 void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write);
+/* f has just been opened: what other fobjs of the file heard meanwhile may be newer than the answer to that. */
+void fobj_newest(struct fobj *f);
 void vnode_attach(struct fobj *f);
 void vnode_detach(struct fobj *f);
 /* Bracket an FS_WRITE: begin; then end with the range and bytes written (n <= 0: nothing was). */

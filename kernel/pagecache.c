@@ -197,6 +197,12 @@ static bool older(const struct fs_version *a, const struct fs_version *b)
 	return a->writer == b->writer && a->incarnation == b->incarnation && a->counter < b->counter;
 }
 
+/* Is a the version right after b? Else somebody's change lies between that has not been heard of. */
+static bool follows(const struct fs_version *a, const struct fs_version *b)
+{
+	return older(b, a) && a->counter == b->counter + 1;
+}
+
 void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write)
 {
 	list_for_each(f, &all_fobjs, struct fobj, link)
@@ -216,10 +222,22 @@ void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write)
 			if (f->cacheable)
 				vnode_attach(f);
 		} else if (!same_version(&v->version, &attr->version)) {
-			if (!own_write)
+			if (!own_write || !follows(&attr->version, &v->version))
 				vnode_drop(v, 0, ~0ull);
 			v->version = attr->version;
 		}
+	}
+}
+
+void fobj_newest(struct fobj *f)
+{
+	list_for_each(x, &all_fobjs, struct fobj, link)
+	{
+		if (x->tree != f->tree || x->attr.ino != f->attr.ino || x->attr.gen != f->attr.gen ||
+		    !older(&f->attr.version, &x->attr.version))
+			continue;
+		f->attr.size = x->attr.size;
+		f->attr.version = x->attr.version;
 	}
 }
 

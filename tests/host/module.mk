@@ -19,3 +19,8 @@ HOST_TESTS += $(BUILD)/tests/host/test_filemove
 $(BUILD)/tests/host/test_filemove: tests/host/test_filemove.c kernel/env/filemove.c kernel/text.c
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
+
+HOST_TESTS += $(BUILD)/tests/host/test_pagecache
+$(BUILD)/tests/host/test_pagecache: tests/host/test_pagecache.c kernel/fobj.c kernel/pagecache.c
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -Wno-missing-prototypes -MMD -o $@ $(filter %.c,$^)
