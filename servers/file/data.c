@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * File contents. A transfer goes straight between the cache's blocks and the requester's memory; a
+ * window of blocks is fetched in as few disk transfers as possible.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "fs.h"
+
+static uint8_t zeros[4096];
+
+/* Blocks [lblk, lblk + n) of a file, pinned; NULL where there is a hole. */
+struct window {
+	unsigned n;
+	struct buf *b[BC_MANY];
+};
+
+static void window_end(struct window *w)
+{
+	for (unsigned i = 0; i < w->n; i++)
+		if (w->b[i])
+			bcache_put(w->b[i]);
+}
+
+static int window_open(struct fs *fs, struct inode *ip, uint64_t lblk, unsigned n, struct window *w)
+{
+	uint64_t blk[BC_MANY], present[BC_MANY];
+	struct buf *got[BC_MANY];
+	unsigned k = 0;
+	int err = map_find(fs, ip, lblk, n, blk);
+
+	if (err < 0)
+		return err;
+	for (unsigned i = 0; i < n; i++)
+		if (blk[i])
+			present[k++] = blk[i];
+	err = bcache_get_many(&fs->bc, present, k, BC_DATA, got);
+	if (err < 0)
+		return err;
+	w->n = n;
+	for (unsigned i = 0, j = 0; i < n; i++)
+		w->b[i] = blk[i] ? got[j++] : NULL;
+	return 0;
+}
+
+long data_read(struct fs *fs, struct inode *ip, uint64_t off, size_t len, const struct fs_copy *to)
+{
+	uint64_t size = inode_size(ip);
+	size_t done = 0;
+
+	if (off >= size)
+		return 0;
+	if (len > size - off)
+		len = size - off;
+	while (done < len) {
+		uint64_t lblk = (off + done) >> fs->bshift;
+		uint64_t blocks = ((off + len - 1) >> fs->bshift) - lblk + 1;
+		struct window w = {0};
+		int err = window_open(fs, ip, lblk, blocks < BC_MANY ? (unsigned)blocks : BC_MANY,
+				      &w);
+
+		for (unsigned i = 0; err == 0 && i < w.n; i++) {
+			size_t in = (off + done) & (fs->bsize - 1), n = fs->bsize - in;
+
+			if (n > len - done)
+				n = len - done;
+			err = to->copy(to->arg, done, w.b[i] ? w.b[i]->data + in : zeros, n);
+			if (err == 0)
+				done += n;
+		}
+		window_end(&w);
+		if (err < 0)
+			return err;
+	}
+	return (long)done;
+}
+
+/* The block under [in, in + n) of file block lblk, pinned, ready to be written there. */
+static int block_for_write(struct fs *fs, struct inode *ip, uint64_t lblk, size_t in, size_t n,
+			   struct buf **out)
+{
+	uint64_t blk;
+	bool fresh;
+	int err = map_alloc(fs, ip, lblk, &blk, &fresh);
+
+	if (err < 0)
+		return err;
+	bool whole = in == 0 && n == fs->bsize;
+	struct buf *b = fresh || whole ? bcache_get_fresh(&fs->bc, blk, BC_DATA)
+				       : bcache_get(&fs->bc, blk, BC_DATA);
+
+	if (!b)
+		return -EIO;
+	if (fresh) { /* even if the copy fails: never show what the block held before */
+		if (!whole)
+			memset(b->data, 0, fs->bsize);
+		bcache_dirty(&fs->bc, b);
+	}
+	*out = b;
+	return 0;
+}
+
+long data_write(struct fs *fs, struct inode *ip, uint64_t off, size_t len,
+		const struct fs_copy *from)
+{
+	size_t done = 0;
+	int err = 0;
+
+	if (off > INT64_MAX - len || off + len > map_limit(fs) << fs->bshift)
+		return -EFBIG;
+	while (done < len && err == 0) {
+		size_t in = (off + done) & (fs->bsize - 1), n = fs->bsize - in;
+		struct buf *b;
+
+		if (n > len - done)
+			n = len - done;
+		err = block_for_write(fs, ip, (off + done) >> fs->bshift, in, n, &b);
+		if (err < 0)
+			break;
+		err = from->copy(from->arg, done, b->data + in, n);
+		if (err < 0) /* the requester is gone; the buffer may hold another block's bytes */
+			memset(b->data + in, 0, n);
+		bcache_dirty(&fs->bc, b);
+		bcache_put(b);
+		if (err == 0)
+			done += n;
+	}
+	if (done > 0) {
+		if (off + done > inode_size(ip))
+			inode_set_size(fs, ip, off + done);
+		inode_changed(fs, ip);
+	}
+	if (err < 0 &&
+	    err != -ENOSPC) /* a block for bytes that never came must not lie beyond the end */
+		data_truncate(fs, ip, inode_size(ip));
+	return done > 0 ? (long)done : err;
+}
+
+/* Zero the rest of the last block, so that a later extension shows nothing old. */
+static int clear_tail(struct fs *fs, struct inode *ip, uint64_t size)
+{
+	unsigned in = size & (fs->bsize - 1);
+	uint64_t blk = 0;
+	int err = in ? map_find(fs, ip, size >> fs->bshift, 1, &blk) : 0;
+
+	if (err < 0 || !blk)
+		return err;
+	struct buf *b = bcache_get(&fs->bc, blk, BC_DATA);
+
+	if (!b)
+		return -EIO;
+	memset(b->data + in, 0, fs->bsize - in);
+	bcache_dirty(&fs->bc, b);
+	bcache_put(b);
+	return 0;
+}
+
+int data_truncate(struct fs *fs, struct inode *ip, uint64_t size)
+{
+	if (size > map_limit(fs) << fs->bshift)
+		return -EFBIG;
+	if (size <= inode_size(ip)) {
+		int err = clear_tail(fs, ip, size);
+
+		if (err == 0)
+			err = map_truncate(fs, ip, (size + fs->bsize - 1) >> fs->bshift);
+		if (err < 0)
+			return err;
+	}
+	return inode_set_size(fs, ip, size);
+}
+
+/* ---- symbolic links: short ones live in the inode, others in one block ---- */
+
+static bool is_fast(const struct inode *ip)
+{
+	return ip->d.i_blocks == 0 || ip->d.i_size < sizeof(ip->d.i_block);
+}
+
+int symlink_read(struct fs *fs, struct inode *ip, char *buf, size_t size)
+{
+	size_t len = ip->d.i_size;
+	uint64_t blk;
+
+	if (len >= size || len >= fs->bsize)
+		return -EIO;
+	if (is_fast(ip)) {
+		if (len >= sizeof(ip->d.i_block))
+			return -EIO;
+		memcpy(buf, ip->d.i_block, len);
+		return (int)len;
+	}
+	int err = map_find(fs, ip, 0, 1, &blk);
+
+	if (err < 0)
+		return err;
+	struct buf *b = blk ? bcache_get(&fs->bc, blk, BC_META) : NULL;
+
+	if (!b)
+		return -EIO;
+	memcpy(buf, b->data, len);
+	bcache_put(b);
+	return (int)len;
+}
+
+int symlink_write(struct fs *fs, struct inode *ip, const char *target, size_t len)
+{
+	uint64_t blk;
+	bool fresh;
+
+	if (len >= fs->bsize)
+		return -ENAMETOOLONG;
+	if (len < sizeof(ip->d.i_block)) {
+		memcpy(ip->d.i_block, target, len);
+		return inode_set_size(fs, ip, len);
+	}
+	int err = map_alloc(fs, ip, 0, &blk, &fresh);
+
+	if (err < 0)
+		return err;
+	struct buf *b = bcache_get_fresh(&fs->bc, blk, BC_META);
+
+	if (!b)
+		return -EIO;
+	memset(b->data, 0, fs->bsize);
+	memcpy(b->data, target, len);
+	bcache_dirty(&fs->bc, b);
+	bcache_put(b);
+	return inode_set_size(fs, ip, len);
+}

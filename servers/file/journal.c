@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: MIT */
+/* The metadata log. See journal.h. All numbers on disk are big-endian. */
+#include "journal.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { JBD_MAGIC = (int)0xc03b3998 };
+enum jbd_type { JBD_DESCRIPTOR = 1, JBD_COMMIT = 2, JBD_SUPER_V1 = 3, JBD_SUPER_V2 = 4 };
+enum jbd_tag_flags { TAG_ESCAPED = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
+enum { UUID_BYTES = 16 };
+
+struct jbd_header {
+	uint32_t magic, type, seq;
+};
+
+struct jbd_super {
+	struct jbd_header h;
+	uint32_t bsize, maxlen, first; /* block size, log blocks, first usable one */
+	uint32_t seq, start;	       /* of the first commit in the log; start 0: empty */
+	uint32_t error;
+	uint32_t compat, incompat, ro_compat;
+};
+
+struct jbd_tag {
+	uint32_t blk;
+	uint16_t csum, flags;
+};
+
+/* Where a tag is in a descriptor, and where the next one is. */
+struct tag_cursor {
+	unsigned off;
+};
+
+static struct jbd_super *super_of(struct journal *j)
+{
+	return (void *)j->super;
+}
+
+static int log_io(struct journal *j, uint32_t pos, void *data, bool write)
+{
+	struct blk_io io = {.off = j->map[pos] * j->bsize,
+			    .write = write,
+			    .nseg = 1,
+			    .seg_len = j->bsize,
+			    .seg = {data}};
+
+	return j->dev->submit(j->dev, &io, 1);
+}
+
+static void set_header(void *block, enum jbd_type type, uint32_t seq)
+{
+	struct jbd_header *h = block;
+
+	h->magic = htobe32((uint32_t)JBD_MAGIC);
+	h->type = htobe32(type);
+	h->seq = htobe32(seq);
+}
+
+static bool has_header(const void *block, enum jbd_type type, uint32_t seq)
+{
+	const struct jbd_header *h = block;
+
+	return h->magic == htobe32((uint32_t)JBD_MAGIC) && h->type == htobe32(type) &&
+	       h->seq == htobe32(seq);
+}
+
+int journal_open(struct journal *j, struct blkdev *dev, unsigned bsize, uint64_t *map, uint32_t len)
+{
+	*j = (struct journal){.dev = dev, .bsize = bsize, .map = map, .len = len};
+	uint8_t *mem = dev->alloc(dev, (size_t)bsize * (3 + JOURNAL_ESCAPES));
+
+	if (!mem)
+		return -ENOMEM;
+	j->super = mem;
+	j->desc = mem + bsize;
+	j->commit = mem + 2 * (size_t)bsize;
+	j->escape = mem + 3 * (size_t)bsize;
+	if (log_io(j, 0, j->super, false) < 0)
+		return -EIO;
+	struct jbd_super *s = super_of(j);
+	uint32_t type = be32toh(s->h.type);
+	const char *wrong = NULL;
+
+	if (s->h.magic != htobe32((uint32_t)JBD_MAGIC) || type != JBD_SUPER_V2)
+		wrong = "it is not a version 2 journal";
+	else if (be32toh(s->bsize) != bsize || be32toh(s->maxlen) > len || be32toh(s->maxlen) < 8)
+		wrong = "its size is wrong";
+	else if (be32toh(s->first) == 0 || be32toh(s->first) > 4)
+		wrong = "its start is wrong";
+	else if (s->start && (s->incompat || s->ro_compat || s->compat))
+		wrong = "its contents need the host's e2fsck";
+	if (wrong) {
+		fprintf(stderr, "file: cannot use the journal: %s\n", wrong);
+		return -EINVAL;
+	}
+	s->incompat = s->ro_compat = s->compat = 0; /* empty, or plain already */
+	j->len = be32toh(s->maxlen);
+	j->first = be32toh(s->first);
+	j->seq = be32toh(s->seq);
+	return 0;
+}
+
+void journal_close(struct journal *j)
+{
+	free(j->map);
+	j->map = NULL;
+}
+
+static unsigned tags_per_block(const struct journal *j)
+{
+	return (j->bsize - sizeof(struct jbd_header) - UUID_BYTES) / sizeof(struct jbd_tag);
+}
+
+unsigned journal_capacity(const struct journal *j)
+{
+	unsigned room = j->len - j->first - 1, per = tags_per_block(j);
+
+	return room / (per + 1) * per + (room % (per + 1) ? room % (per + 1) - 1 : 0);
+}
+
+/* ---- writing ---- */
+
+/* A batch of log blocks at consecutive log positions, joined where they are neighbours on disk. */
+struct log_writer {
+	struct journal *j;
+	uint32_t pos;
+	unsigned nio, escapes;
+	struct blk_io io[BLK_MAX_BATCH];
+};
+
+static int drain(struct log_writer *w)
+{
+	int err = w->nio ? w->j->dev->submit(w->j->dev, w->io, w->nio) : 0;
+
+	w->nio = 0;
+	w->escapes = 0;
+	return err;
+}
+
+static int append(struct log_writer *w, void *data)
+{
+	struct journal *j = w->j;
+	uint64_t off = j->map[w->pos] * j->bsize;
+	struct blk_io *t = w->nio ? &w->io[w->nio - 1] : NULL;
+
+	w->pos++;
+	if (t && t->nseg < BLK_MAX_SEGS && off == t->off + (uint64_t)t->nseg * j->bsize) {
+		t->seg[t->nseg++] = data;
+		return 0;
+	}
+	if (w->nio == BLK_MAX_BATCH) {
+		int err = drain(w);
+
+		if (err < 0)
+			return err;
+	}
+	t = &w->io[w->nio++];
+	t->off = off;
+	t->write = true;
+	t->seg_len = j->bsize;
+	t->nseg = 1;
+	t->seg[0] = data;
+	return 0;
+}
+
+/* Fill the descriptor for bufs[0..n). */
+static void describe(struct journal *j, struct buf *const *bufs, unsigned n)
+{
+	memset(j->desc, 0, j->bsize);
+	set_header(j->desc, JBD_DESCRIPTOR, j->seq);
+	uint8_t *p = j->desc + sizeof(struct jbd_header);
+
+	for (unsigned i = 0; i < n; i++) {
+		uint32_t magic;
+
+		memcpy(&magic, bufs[i]->data, sizeof(magic));
+		uint16_t flags = (magic == htobe32((uint32_t)JBD_MAGIC) ? TAG_ESCAPED : 0) |
+				 (i ? TAG_SAME_UUID : 0) | (i + 1 == n ? TAG_LAST : 0);
+		struct jbd_tag tag = {.blk = htobe32((uint32_t)bufs[i]->blk),
+				      .flags = htobe16(flags)};
+
+		memcpy(p, &tag, sizeof(tag));
+		p += sizeof(tag) + (i ? 0 : UUID_BYTES);
+	}
+}
+
+/* A block that starts like a log record is logged with those four bytes zeroed, and marked so. */
+static int append_block(struct log_writer *w, struct buf *b)
+{
+	struct journal *j = w->j;
+	uint32_t magic;
+
+	memcpy(&magic, b->data, sizeof(magic));
+	if (magic != htobe32((uint32_t)JBD_MAGIC))
+		return append(w, b->data);
+	if (w->escapes == JOURNAL_ESCAPES) {
+		int err = drain(w);
+
+		if (err < 0)
+			return err;
+	}
+	uint8_t *copy = j->escape + (size_t)w->escapes++ * j->bsize;
+
+	memcpy(copy, b->data, j->bsize);
+	memset(copy, 0, sizeof(magic));
+	return append(w, copy);
+}
+
+static int write_log(struct log_writer *w, struct buf *const *bufs, unsigned n)
+{
+	struct journal *j = w->j;
+	unsigned per = tags_per_block(j);
+	int err = 0;
+
+	for (unsigned done = 0; done < n && err == 0;) {
+		unsigned m = n - done < per ? n - done : per;
+
+		describe(j, bufs + done, m);
+		err = append(w, j->desc);
+		for (unsigned i = 0; i < m && err == 0; i++)
+			err = append_block(w, bufs[done + i]);
+		if (err == 0)
+			err = drain(w); /* the descriptor's memory is about to be reused */
+		done += m;
+	}
+	return err;
+}
+
+static int write_super(struct journal *j, uint32_t start)
+{
+	struct jbd_super *s = super_of(j);
+
+	s->seq = htobe32(j->seq);
+	s->start = htobe32(start);
+	return log_io(j, 0, j->super, true);
+}
+
+int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n)
+{
+	struct log_writer w = {.j = j, .pos = j->first};
+	int err;
+
+	if (n > journal_capacity(j))
+		return -EFBIG;
+	err = j->dev->flush(j->dev);
+	if (err == 0)
+		err = write_super(j, j->first);
+	if (err == 0)
+		err = write_log(&w, bufs, n);
+	if (err == 0)
+		err = j->dev->flush(j->dev);
+	if (err < 0)
+		return err;
+	memset(j->commit, 0, j->bsize);
+	set_header(j->commit, JBD_COMMIT, j->seq);
+	err = log_io(j, w.pos, j->commit, true);
+	if (err == 0)
+		err = j->dev->flush(j->dev);
+	j->seq++; /* even after an error: the record may be there, so its number is spent */
+	return err;
+}
+
+int journal_empty(struct journal *j)
+{
+	int err = j->dev->flush(j->dev);
+
+	if (err == 0)
+		err = write_super(j, 0);
+	if (err == 0)
+		err = j->dev->flush(j->dev);
+	return err;
+}
+
+/* ---- replay ---- */
+
+static uint32_t next_pos(const struct journal *j, uint32_t pos)
+{
+	return pos + 1 < j->len ? pos + 1 : j->first;
+}
+
+/* Step to the next tag of the descriptor in j->desc. False: no more. */
+static bool next_tag(const struct journal *j, struct tag_cursor *c, struct jbd_tag *tag)
+{
+	if (c->off + sizeof(*tag) > j->bsize)
+		return false;
+	memcpy(tag, j->desc + c->off, sizeof(*tag));
+	uint16_t flags = be16toh(tag->flags);
+
+	c->off += sizeof(*tag) + (flags & TAG_SAME_UUID ? 0 : UUID_BYTES);
+	if (flags & TAG_LAST)
+		c->off = j->bsize;
+	return true;
+}
+
+/* Put the block logged at pos where its tag says. */
+static int redo(struct journal *j, uint32_t pos, const struct jbd_tag *tag)
+{
+	uint64_t off = (uint64_t)be32toh(tag->blk) * j->bsize;
+
+	if (off + j->bsize > j->dev->bytes)
+		return -EINVAL;
+	int err = log_io(j, pos, j->escape, false);
+
+	if (err < 0)
+		return err;
+	if (be16toh(tag->flags) & TAG_ESCAPED) {
+		uint32_t magic = htobe32((uint32_t)JBD_MAGIC);
+
+		memcpy(j->escape, &magic, sizeof(magic));
+	}
+	struct blk_io io = {
+		.off = off, .write = true, .nseg = 1, .seg_len = j->bsize, .seg = {j->escape}};
+
+	return j->dev->submit(j->dev, &io, 1);
+}
+
+/*
+ * Go through the commit that starts at *pos and leave *pos behind it. Returns its number of blocks,
+ * 0 if there is no complete commit, or an error. With `apply` the blocks are put in place.
+ */
+static int scan_commit(struct journal *j, uint32_t *pos, uint32_t seq, bool apply)
+{
+	uint32_t at = *pos;
+	int blocks = 0;
+
+	for (uint32_t seen = 0; seen < j->len; seen++) {
+		if (log_io(j, at, j->desc, false) < 0)
+			return -EIO;
+		at = next_pos(j, at);
+		if (has_header(j->desc, JBD_COMMIT, seq)) {
+			*pos = at;
+			return blocks;
+		}
+		if (!has_header(j->desc, JBD_DESCRIPTOR, seq))
+			return 0;
+		struct tag_cursor c = {.off = sizeof(struct jbd_header)};
+		struct jbd_tag tag;
+
+		for (; next_tag(j, &c, &tag); seen++, blocks++, at = next_pos(j, at)) {
+			int err = apply ? redo(j, at, &tag) : 0;
+
+			if (err < 0)
+				return err;
+		}
+	}
+	return 0;
+}
+
+int journal_replay(struct journal *j)
+{
+	uint32_t pos = be32toh(super_of(j)->start);
+	int blocks = 0;
+
+	if (pos == 0)
+		return 0;
+	if (pos >= j->len)
+		return -EINVAL;
+	for (;; j->seq++) {
+		uint32_t probe = pos;
+		int n = scan_commit(j, &probe, j->seq, false);
+
+		if (n > 0)
+			n = scan_commit(j, &pos, j->seq, true);
+		if (n < 0)
+			return n;
+		if (n == 0)
+			break;
+		blocks += n;
+	}
+	j->seq++; /* a torn commit may have left records with this number */
+	int err = journal_empty(j);
+
+	return err < 0 ? err : blocks;
+}

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: MIT
+# The file server, and libext2fs (pinned, unpatched), which it and its host tests stand on.
+FILE_SERVER := $(BUILD)/servers/file
+SERVERS += $(FILE_SERVER)
+
+# ---- libext2fs, once with musl and once for the host ----
+E2FS := $(BUILD)/third/e2fsprogs
+E2FS_SRC := $(E2FS)/src
+E2FS_CONFIG := --disable-nls --disable-tdb --disable-mmp --disable-fuse2fs --disable-uuidd --disable-elf-shlibs \
+	--disable-backtrace --disable-debugfs --disable-imager --disable-resizer --disable-defrag --without-libarchive
+# musl has no kernel headers of its own: lend it the host's, behind everything else.
+E2FS_CC_musl = $(UCC) -idirafter $(abspath $(E2FS)/linux)
+E2FS_CC_host = $(HOSTCC)
+
+$(E2FS_SRC)/.unpacked: tools/third-party.def
+	@rm -rf $(E2FS_SRC) $(E2FS)/linux && mkdir -p $(E2FS_SRC) $(E2FS)/linux
+	tar xf "$$(THIRD=$(THIRD) tools/fetch-source e2fsprogs)" -C $(E2FS_SRC) --strip-components=1
+	ln -s /usr/include/linux /usr/include/asm-generic $(E2FS)/linux/
+	ln -s /usr/include/$(patsubst %-,%,$(CROSS))/asm $(E2FS)/linux/asm
+	@touch $@
+
+# Only the two libraries; the package's own makefiles do not want our flags.
+$(E2FS)/%/lib/ext2fs/libext2fs.a $(E2FS)/%/lib/et/libcom_err.a: $(E2FS_SRC)/.unpacked
+	@mkdir -p $(E2FS)/$*
+	cd $(E2FS)/$* && $(abspath $(E2FS_SRC))/configure CC="$(E2FS_CC_$*)" $(E2FS_CONFIG) >configure.log 2>&1 || \
+		{ tail -20 configure.log; exit 1; }
+	cd $(E2FS)/$* && for d in util lib/et lib/ext2fs; do \
+		env -u MAKEFLAGS -u MAKELEVEL -u BUILD make -C $$d >>make.log 2>&1 || { tail -20 make.log; exit 1; }; done
+
+E2FS_FLAGS = -include sys/types.h -isystem $(E2FS)/$(1)/lib -isystem $(E2FS_SRC)/lib
+E2FS_LIBS = $(E2FS)/$(1)/lib/ext2fs/libext2fs.a $(E2FS)/$(1)/lib/et/libcom_err.a
+
+# ---- the server ----
+FILE_SRCS := $(wildcard servers/file/*.c)
+# What knows nothing of IPC, devices or the network: runs on the host too.
+FILE_CORE := $(filter-out servers/file/main.c servers/file/blk.c servers/file/remote.c,$(FILE_SRCS))
+
+$(BUILD)/servers/file-obj/%.o: servers/file/%.c $(call E2FS_LIBS,musl)
+	@mkdir -p $(@D)
+	$(UCC) $(UCFLAGS) $(call E2FS_FLAGS,musl) -MMD -MP -c -o $@ $<
+
+$(FILE_SERVER): $(patsubst servers/file/%.c,$(BUILD)/servers/file-obj/%.o,$(FILE_SRCS)) \
+		$(BUILD)/servers/lib/libserver.a $(call E2FS_LIBS,musl)
+	$(UCC) $(UCFLAGS) -o $@ $^
+
+# ---- host tests, sanitised ----
+FILE_TEST_BIN := $(BUILD)/tests/host/test_bcache $(BUILD)/tests/host/test_fs $(BUILD)/tests/host/test_fs_random \
+	$(BUILD)/tests/host/test_fs_crash
+HOST_TESTS += $(FILE_TEST_BIN)
+
+$(BUILD)/tests/host/file-obj/%.o: servers/file/%.c $(call E2FS_LIBS,host)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) $(call E2FS_FLAGS,host) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/host/file-obj/%.o: tests/host/%.c $(call E2FS_LIBS,host)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) $(call E2FS_FLAGS,host) -Iservers/file -MMD -MP -c -o $@ $<
+
+$(FILE_TEST_BIN): $(BUILD)/tests/host/%: $(BUILD)/tests/host/file-obj/%.o $(BUILD)/tests/host/file-obj/test_fs_util.o \
+		$(patsubst servers/file/%.c,$(BUILD)/tests/host/file-obj/%.o,$(FILE_CORE)) $(call E2FS_LIBS,host)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -o $@ $^
