@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fork, vfork, clone; wait4; exit. */
 #include "cpu.h"
+#include "env/clock.h"
 #include "ipc.h"
 #include "lib.h"
 #include "proc.h"
@@ -157,6 +158,7 @@ static void inherit_from_child(struct proc *c)
 {
 	if (c->u)
 		current->u->child_cpu_ns += c->u->cpu_ns + c->u->child_cpu_ns;
+	clock_learn(current, c);
 }
 
 static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)

@@ -106,7 +106,7 @@ i64 wh_sys_proc_freeze(const u64 *arg)
 
 static int thaw_arrived(struct proc *p)
 {
-	int r = image_complete(p);
+	int r = p->vm ? image_complete(p) : -EINVAL;
 
 	if (r)
 		return r;
@@ -132,7 +132,7 @@ i64 wh_sys_proc_thaw(const u64 *arg)
 		return -EPERM;
 	if (!p)
 		return -ESRCH;
-	if (p->state == PROC_NEW && p->imported)
+	if (p->state == PROC_NEW)
 		return thaw_arrived(p);
 	if (p->state == PROC_FROZEN) {
 		clock_resume(p);

@@ -2,6 +2,7 @@
 /* Start-up in order: memory, processor, time, the file server from its boot module, then init from disk. */
 #include "../boot/bootinfo.h"
 #include "cpu.h"
+#include "env/clock.h"
 #include "exec.h"
 #include "frame.h"
 #include "ipc_internal.h"
@@ -35,6 +36,9 @@ static void read_options(void)
 	node_id.views = boot_option_int("views", 1) != 0;
 	node_id.seed = (u64)boot_option_int("seed", 1);
 	views_on = node_id.views;
+	char policy[8];
+	if (boot_option("clock", policy, sizeof policy) && !clock_policy_set(policy))
+		klog("clock=%s is not hold, block or slew: hold", policy);
 	if (!node_id.node || node_id.node > WH_MAX_NODES || node_id.nodes > WH_MAX_NODES)
 		panic("node=%u nodes=%u: numbers are 1..%u", node_id.node, node_id.nodes, WH_MAX_NODES);
 }
