@@ -55,6 +55,7 @@ struct wire_hello {
 struct wire_offer {
 	uint64_t pages, bytes; /* resident pages; an upper bound of the image in bytes */
 	uint32_t files, pid;
+	uint32_t uid, pinned; /* pinned: the load server of D leaves it alone */
 	char comm[16];
 };
 

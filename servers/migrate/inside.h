@@ -14,7 +14,7 @@ void mg_again(struct mg_node *n, uint32_t timer, uint32_t *delay);
 struct wire_msg *mg_send(struct mg_node *n, enum wire_type type, uint32_t k, uint32_t to_inc,
 			 const struct wire_uq *uq, uint32_t epoch, uint32_t serial);
 void mg_log(struct mg_node *n, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-bool mg_is_dead(const struct mg_node *n, uint32_t k, uint32_t inc);
+
 static inline bool mg_same(const struct wire_uq *a, const struct wire_uq *b)
 {
 	return a->birth == b->birth && a->home == b->home && a->incarnation == b->incarnation;

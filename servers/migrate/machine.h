@@ -153,6 +153,7 @@ extern const struct mg_params mg_default_params;
 struct mg_node {
 	uint32_t self, inc, nodes; /* our number and incarnation; nodes are 1..nodes */
 	struct mg_params par;
+	uint32_t image_version; /* of the stream that EXPORT makes and IMPORT takes */
 	uint32_t features[WIRE_FEATURES];
 	uint32_t serials;            /* last serial or handle given out */
 	uint32_t known[MG_NODES];    /* newest incarnation heard of; 0: none yet */
@@ -177,6 +178,8 @@ struct mg_job {
 	uint64_t cookie;         /* comes back in REPORT */
 };
 
+/* Is this incarnation of node k known to be gone for good? */
+bool mg_is_dead(const struct mg_node *n, uint32_t k, uint32_t inc);
 /* Features of D must cover those of S word by word, bit by bit. All else is zero at the start. */
 void mg_init(struct mg_node *n, uint32_t self, uint32_t inc, uint32_t nodes,
 	     const struct mg_params *par, const uint32_t features[WIRE_FEATURES]);

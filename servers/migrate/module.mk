@@ -6,3 +6,13 @@ $(BUILD)/tests/host/test_image: tests/host/test_image.c $(IMAGE_CODEC) servers/l
 	@mkdir -p $(@D)
 	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Iservers/lib -o $@ $(filter %.c,$^)
 HOST_TESTS += $(BUILD)/tests/host/test_image
+
+MIGRATE_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard servers/migrate/*.c))
+
+$(BUILD)/servers/migrate/%.o: servers/migrate/%.c
+	@mkdir -p $(@D)
+	$(UCC) $(UCFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/servers/migrate/migrate: $(MIGRATE_OBJS) $(BUILD)/servers/lib/libserver.a
+	$(UCC) $(UCFLAGS) -o $@ $^
+SERVERS += $(BUILD)/servers/migrate/migrate

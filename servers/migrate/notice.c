@@ -203,6 +203,7 @@ static void stub_ended(struct mg_node *n, struct mg_stub *b, int32_t status)
 	struct mg_effect *e = mg_emit(n, MG_CHILD);
 	e->uq = b->uq;
 	e->pid = b->pid;
+	e->epoch = b->epoch;
 	e->value = (uint32_t)status;
 	stub_free(n, b);
 }
@@ -285,6 +286,11 @@ static bool located(struct mg_node *n, const struct wire_msg *m)
 		b->node = node;
 		b->inc = m->u.where.inc;
 		mg_set_timer(n, MG_TIMER_STUB + (b - n->stub), 0);
+		struct mg_effect *e = mg_emit(n, MG_LOCATED);
+		e->uq = b->uq;
+		e->pid = b->pid;
+		e->epoch = b->epoch;
+		e->node = node;
 		stub_check(n, b);
 	}
 	return true;

@@ -109,13 +109,19 @@ static void pump(struct mg_node *n, struct mg_source *s)
 	effect(n, s, MG_EXPORT)->value = s->exported;
 }
 
+static void hello(const struct mg_node *n, struct wire_msg *m)
+{
+	m->u.hello.image_version = n->image_version;
+	memcpy(m->u.hello.features, n->features, sizeof(n->features));
+}
+
 /* What S says in its current state, first and again. */
 static void speak(struct mg_node *n, struct mg_source *s)
 {
 	switch (s->state) {
 	case S_HELLO:
 		s->dest_inc = 0;
-		memcpy(to_dest(n, s, WIRE_HELLO)->u.hello.features, n->features, sizeof(n->features));
+		hello(n, to_dest(n, s, WIRE_HELLO));
 		break;
 	case S_OFFER:
 		to_dest(n, s, WIRE_OFFER)->u.offer = s->offer;

@@ -131,6 +131,10 @@ static void enter(struct mg_node *n, struct mg_target *t, enum mg_target_state s
 
 static void hello(struct mg_node *n, const struct wire_msg *m)
 {
+	if (m->u.hello.image_version != n->image_version) {
+		refuse(n, &m->head, "another version of the process image is known here");
+		return;
+	}
 	/* cpuid cannot be trapped, so a program that has looked must find at D all it saw at S. */
 	for (int i = 0; i < WIRE_FEATURES; i++) {
 		uint32_t missing = m->u.hello.features[i] & ~n->features[i];

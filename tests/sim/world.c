@@ -321,6 +321,8 @@ static void execute(uint32_t k, const struct mg_effect *e, const struct snapshot
 		d->copy[proc_of(&e->uq)].stub = false;
 		truth_child(proc_of(&e->uq), k, (int32_t)e->value);
 		break;
+	case MG_LOCATED:
+		break;
 	case MG_HOME:
 		if (!d->copy[proc_of(&e->uq)].stub)
 			fail("node %u welcomes home a process without a stub", k);
