@@ -262,6 +262,8 @@ i64 fobj_read(struct fobj *f, u64 off, void *buf, size_t len)
 {
 	size_t done = 0;
 	int err = fobj_bind(f);
+	if (!err)
+		err = fobj_refresh(f);
 	if (err)
 		return err;
 	while (done < len) {

@@ -52,7 +52,7 @@ void vnode_detach(struct fobj *f);
 struct vnode *vnode_write_begin(struct fobj *f, u64 *seq);
 void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n);
 void vnode_drop(struct vnode *v, u64 from, u64 to); /* cached pages of bytes [from, to) */
-bool vnode_is_stale(struct vnode *v); /* purged since: ask for the size; clears the flag */
+int fobj_refresh(struct fobj *f); /* ask for the size if the file changed behind our back. 0 or -errno */
 extern struct list all_fobjs;
 
 /* ---- regular files and directories (regular.c) ---- */

@@ -24,7 +24,8 @@ struct vnode {
 	struct fs_version version;
 	u32 users;   /* fobjs, and calls that need it to stay */
 	u32 writers; /* writes in flight: what is read meanwhile may be old */
-	bool stale;  /* purged by the file server: size and version unknown */
+	u64 purges;  /* changes behind our back that the file server told of: size and version unknown since */
+	u64 known;   /* how many of them the custodian has been asked about */
 	u64 seq;     /* completed changes */
 	u64 next;    /* page after the last read-ahead: a miss there is sequential */
 	struct list pages;
@@ -184,11 +185,19 @@ void vnode_detach(struct fobj *f)
 	f->vnode = NULL;
 }
 
-bool vnode_is_stale(struct vnode *v)
+int fobj_refresh(struct fobj *f)
 {
-	bool was = v->stale;
-	v->stale = false;
-	return was;
+	struct vnode *v = f->vnode;
+	struct fs_attr ignored;
+	if (!v || v->known == v->purges)
+		return 0;
+	u64 mark = v->purges;
+	v->users++;
+	int err = fobj_fstat(f, &ignored);
+	if (!err)
+		v->known = MAX(v->known, mark);
+	vnode_put(v);
+	return err;
 }
 
 /* Two answers of the custodian may reach us in the wrong order. */
@@ -404,7 +413,7 @@ i64 wh_sys_page_purge(const u64 *arg)
 			vnode_attach(f);
 		}
 		if (f->vnode)
-			f->vnode->stale = true;
+			f->vnode->purges++;
 	}
 	struct vnode *v = vnode_find(node_id.node, ino, gen);
 	if (v) {

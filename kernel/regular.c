@@ -50,10 +50,9 @@ static int cursor_move(struct cursor *c, u8 *buf, size_t len, bool to_user)
  * 0 at the end of the file. */
 static i64 read_some(struct fobj *f, struct cursor *c, u64 off, u64 want)
 {
-	struct fs_attr ignored;
 	int err = fobj_bind(f);
-	if (!err && f->vnode && vnode_is_stale(f->vnode))
-		err = fobj_fstat(f, &ignored);
+	if (!err)
+		err = fobj_refresh(f);
 	if (err)
 		return err;
 	if (f->vnode) {

@@ -221,9 +221,6 @@ static void do_read(u32 slot)
 	const struct inode *i = &inodes[files[slot].inode];
 	u64 off = rnd(FILE_MAX), len = 1 + rnd(rnd(4) ? 5000 : FILE_MAX), before = i->changes;
 	bool writing = i->writers;
-	struct fs_attr ignored;
-	if (files[slot].f->vnode && vnode_is_stale(files[slot].f->vnode))
-		fobj_fstat(files[slot].f, &ignored);
 	i64 n = fobj_read(files[slot].f, off, buf, MIN(len, FILE_MAX));
 	if (i->changes != before || writing || i->writers)
 		return;
