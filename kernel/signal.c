@@ -4,13 +4,16 @@
  * system calls are env/signal.c's.
  *
  * A call that was interrupted returns a restart code. signal_deliver rewinds the frame first, so that whatever
- * happens next (nothing, a stop, a freeze and a migration) ends in the re-execution of the call; only a handler may
- * turn the rewound call into EINTR. That is why no kernel stack has to travel (design 3).
+ * happens next (nothing, a stop, a freeze and a migration) ends in the re-execution of the call; only a handler that
+ * runs at once turns it into EINTR. That is why no kernel stack has to travel (design 3). After a freeze a handler must
+ * not run in front of a rewound call (a pause would then wait for a signal that has been): it is deferred until the
+ * call, re-executed, has found the signal pending and returned.
  */
 #include "signal.h"
 #include "sigframe.h"
-#include "proc.h"
+#include "cpu.h"
 #include "ipc.h"
+#include "proc.h"
 
 #define SYSCALL_INSN_LEN 2 /* 0f 05 */
 #define UNSTOPPABLE	 (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
@@ -38,9 +41,40 @@ static u64 deliverable(const struct usignal *s)
 	return set;
 }
 
+/* Is the frame rewound to a call not re-executed yet? A stale record that happens to fit does no harm: a signal that
+ * finds a call about to be made may as well come right after its start. */
+static bool is_rewound(const struct proc *p)
+{
+	return p->u->sig.restart_code && p->tf->rip == p->u->sig.restart_rip;
+}
+
+static bool has_handler(const struct usignal *s, int sig)
+{
+	return s->act[sig].handler > SIG_IGN && !(UNSTOPPABLE & SIG_BIT(sig));
+}
+
+/* Those of the set that need no handler. */
+static u64 without_handlers(const struct usignal *s, u64 set)
+{
+	for (u64 rest = set; rest; rest &= rest - 1) {
+		int sig = __builtin_ctzll(rest) + 1;
+		if (has_handler(s, sig))
+			set &= ~SIG_BIT(sig);
+	}
+	return set;
+}
+
 bool signal_pending(const struct proc *p)
 {
-	return p->freeze_req || p->stop_sig || (p->u && !p->privileged && deliverable(&p->u->sig));
+	if (p->freeze_req || p->stop_sig)
+		return true;
+	if (!p->u || p->privileged)
+		return false;
+	u64 set = deliverable(&p->u->sig);
+	bool in_call = p->tf->vector == VEC_SYSCALL;
+	if (set && !in_call && is_rewound(p))
+		set = without_handlers(&p->u->sig, set);
+	return set;
 }
 
 bool signal_is_deaf(const struct proc *p, int sig)
@@ -187,6 +221,7 @@ void signal_fault(struct proc *p, int sig, i32 code, u64 addr)
 	s->info_code[sig] = code;
 	s->info_pid[sig] = 0;
 	s->fault_addr = addr;
+	s->restart_code = 0; /* a rewound call that cannot be made again defers nothing */
 }
 
 /* ---- masks that last for one call ---- */
@@ -208,6 +243,29 @@ void signal_mask_undo(struct proc *p)
 	s->have_saved_mask = false;
 }
 
+/* ---- interrupted writes ---- */
+
+i64 signal_interrupted(size_t done)
+{
+	struct ucall *c = &current->u->call;
+	bool only_freeze = current->freeze_req && !deliverable(&current->u->sig);
+	if (done == 0)
+		return -ERESTARTSYS;
+	if (!only_freeze || c->nr != syscall_rows[V_write].nr)
+		return (i64)done;
+	c->resume_valid = true;
+	c->resume_nr = c->nr;
+	c->resume[0] = done;
+	return -ERESTARTSYS;
+}
+
+size_t signal_resumed(void)
+{
+	const struct ucall *c = &current->u->call;
+	bool resumed = c->resume_valid && c->resume_nr == c->nr && c->nr == syscall_rows[V_write].nr;
+	return resumed && c->resume[0] < c->args[2] ? c->resume[0] : 0;
+}
+
 /* ---- delivery ---- */
 
 bool signal_is_restart(i64 value)
@@ -224,13 +282,11 @@ static void rewind_call(struct proc *p, struct trapframe *tf)
 	s->restart_rip = tf->rip;
 }
 
-/* A handler is going to run: may the call it interrupts still be re-executed afterwards? The address test makes a
- * stale record harmless: a handler that runs right before a call starts may as well have interrupted it. */
+/* A handler is going to run because the call was interrupted: may the call be re-executed afterwards? */
 static void settle_rewound(struct proc *p, struct trapframe *tf, u64 flags)
 {
 	struct usignal *s = &p->u->sig;
-	bool again = s->restart_code == ERESTARTSYS && (flags & SA_RESTART);
-	if (s->restart_code && tf->rip == s->restart_rip && !again) {
+	if (!(s->restart_code == ERESTARTSYS && (flags & SA_RESTART))) {
 		tf->rip += SYSCALL_INSN_LEN;
 		tf->rax = (u64)-EINTR;
 		p->u->call.resume_valid = false;
@@ -243,7 +299,8 @@ static void run_handler(struct proc *p, struct trapframe *tf, int sig)
 	struct usignal *s = &p->u->sig;
 	u64 mask = s->have_saved_mask ? s->saved_mask : s->blocked;
 	u64 flags = s->act[sig].flags;
-	settle_rewound(p, tf, flags);
+	if (is_rewound(p))
+		settle_rewound(p, tf, flags);
 	s->have_saved_mask = false;
 	if (sigframe_push(p, tf, sig, mask) < 0) {
 		klog("pid %d (%s): no stack for the handler of signal %d", p->pid, p->u->names.comm, sig);
@@ -272,9 +329,11 @@ static void default_action(struct proc *p, int sig)
 }
 
 /* Faults first: they belong to the instruction at rip, which a handler's frame would hide. */
-static int next_signal(const struct usignal *s)
+static int next_signal(const struct usignal *s, bool defer_handlers)
 {
 	u64 set = deliverable(s);
+	if (defer_handlers)
+		set = without_handlers(s, set);
 	if (set & SIG_BIT(SIGKILL))
 		return SIGKILL;
 	if (set & FAULTS)
@@ -288,14 +347,17 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 	if (p->privileged)
 		return;
 	struct usignal *s = &p->u->sig;
+	bool just_interrupted = false;
 	if (from_syscall) {
 		s->restart_code = 0;
-		if (signal_is_restart((i64)tf->rax))
+		just_interrupted = signal_is_restart((i64)tf->rax);
+		if (just_interrupted)
 			rewind_call(p, tf);
 	}
 	for (;;) {
 		if (p->freeze_req) {
 			freeze_point();
+			just_interrupted = false;
 			continue;
 		}
 		if (p->stop_sig) {
@@ -303,22 +365,18 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 			schedule();
 			continue;
 		}
-		int sig = next_signal(s);
+		int sig = next_signal(s, is_rewound(p) && !just_interrupted);
 		if (!sig)
 			break;
 		s->pending &= ~SIG_BIT(sig);
-		if (s->act[sig].handler == SIG_DFL || sig == SIGKILL || sig == SIGSTOP)
-			default_action(p, sig);
-		else
+		if (has_handler(s, sig))
 			run_handler(p, tf, sig);
+		else
+			default_action(p, sig);
 	}
-	s->pending &= s->blocked; /* what is left and unblocked is ignored */
-	if (s->have_saved_mask) {
-		/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. What the old
-		 * mask lets through now comes before the call, so it does not interrupt it. */
-		signal_mask_undo(p);
-		s->restart_code = 0;
-	}
+	s->pending &= s->blocked | deliverable(s); /* the rest is ignored */
+	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. */
+	signal_mask_undo(p);
 }
 
 /* ---- WH_P_SIGNALS ---- */

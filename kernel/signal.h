@@ -58,6 +58,12 @@ bool signal_is_restart(i64 value);
 void signal_mask_for_call(struct proc *p, u64 mask);
 void signal_mask_undo(struct proc *p);
 
+/* write() was interrupted after `done` bytes: what it returns. A signal ends it with the count; a freeze alone must not be
+ * seen, so the call then goes on where it was when it is re-executed (signal_resumed). */
+i64 signal_interrupted(size_t done);
+/* Bytes that this write() had moved before a freeze interrupted it; usually 0. */
+size_t signal_resumed(void);
+
 /* WH_P_SIGNALS: signal state, and whether job control has it stopped. 0 or -EINVAL (then p->u->sig is unchanged). */
 int signal_pack(struct proc *p, struct blob *b);
 int signal_unpack(struct proc *p, struct blob *b);

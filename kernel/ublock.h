@@ -67,8 +67,8 @@ struct usignal {
 	i32 info_code[NSIG]; /* si_code, si_pid of pending ones */
 	i32 info_pid[NSIG];
 	u64 fault_addr; /* si_addr of a pending fault */
-	/* The frame was rewound to re-execute a call that returned restart_code (0: it was not): a handler that runs
-	 * before the call does must still be able to turn it into EINTR, also after a migration. */
+	/* The frame was rewound to re-execute a call that returned restart_code (0: it was not). Until the call has
+	 * been made again handlers are deferred, also after a migration (signal.c). */
 	u32 restart_code;
 	u64 restart_rip;
 };

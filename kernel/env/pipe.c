@@ -169,7 +169,7 @@ static i64 pipe_write(struct ofile *f, u64 ubuf, size_t len)
 {
 	struct pipe *p = f->data;
 	bool nonblock = f->flags & O_NONBLOCK_;
-	size_t done = 0;
+	size_t done = signal_resumed();
 	remember_server(p);
 	while (done < len) {
 		i64 r = await_room(p, len <= PIPE_ATOMIC ? (u32)len : 1, nonblock);
@@ -178,11 +178,12 @@ static i64 pipe_write(struct ofile *f, u64 ubuf, size_t len)
 		if (r > 0)
 			done += (size_t)r;
 		pipe_changed(p);
-		if (r < 0) {
-			if (r == -EPIPE)
-				signal_send(current, SIGPIPE, SI_USER, current->pid);
+		if (r == -ERESTARTSYS)
+			return signal_interrupted(done);
+		if (r == -EPIPE)
+			signal_send(current, SIGPIPE, SI_USER, current->pid);
+		if (r < 0)
 			return done ? (i64)done : r;
-		}
 	}
 	return (i64)done;
 }

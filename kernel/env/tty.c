@@ -218,7 +218,7 @@ static i64 tty_read(struct ofile *f, u64 ubuf, size_t len)
 static i64 tty_write(struct ofile *f, u64 ubuf, size_t len)
 {
 	u8 buf[256];
-	size_t done = 0;
+	size_t done = signal_resumed();
 	if (tty.ld.t.lflag & TOSTOP) {
 		i64 r = check_background(SIGTTOU);
 		if (r < 0)
@@ -229,7 +229,7 @@ static i64 tty_write(struct ofile *f, u64 ubuf, size_t len)
 			if (f->flags & O_NONBLOCK_)
 				return done ? (i64)done : -EAGAIN;
 			if (wait_on(&tty.write_wait, NO_DEADLINE, true) == -EINTR)
-				return done ? (i64)done : -ERESTARTSYS;
+				return signal_interrupted(done);
 			continue;
 		}
 		size_t n = MIN(MIN(len - done, sizeof buf), (size_t)uart_room() / LDISC_EXPANSION);

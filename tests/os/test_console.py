@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: MIT
+"""The console as a person uses it: busybox's shell on COM1, line editing, job control, keys that signal."""
+import re
+import socket
+import time
+
+import pytest
+
+PROMPT = b"ready> "
+
+
+class Console:
+    """Types on a node's console and reads what it shows."""
+
+    def __init__(self, cluster, node):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(f"{cluster.run_dir}/{node}.com1")
+        self.seen = b""
+
+    def type(self, text):
+        self.sock.sendall(text.encode())
+
+    def expect(self, pattern, seconds=10):
+        """Read until the pattern shows up; the text up to its end, which is taken away."""
+        end = time.monotonic() + seconds
+        while not (m := re.search(pattern, self.seen, re.S)):
+            self.sock.settimeout(max(end - time.monotonic(), 0.01))
+            try:
+                self.seen += self.sock.recv(65536)
+            except TimeoutError:
+                pytest.fail(f"no {pattern!r} on the console within {seconds} s; it shows {self.seen!r}")
+        text, self.seen = self.seen[: m.end()], self.seen[m.end():]
+        return text
+
+    def run(self, command):
+        """A command's output, as the screen shows it, without the echoed command and the prompt."""
+        self.type(command + "\r")
+        text = self.expect(re.escape(PROMPT)).decode()
+        return text[text.index("\n") + 1:].removesuffix(PROMPT.decode()).replace("\r\n", "\n")
+
+
+@pytest.fixture
+def console(cluster):
+    c = Console(cluster(1), 1)
+    # Whatever the last test left: end it, and begin with an empty line and a prompt that is easy to see.
+    c.type("\x03\x03\r")
+    c.type("cd /tmp; set +m; set -m; PS1='rea''dy> '\r")
+    c.expect(re.escape(b"\n" + PROMPT))
+    yield c
+    c.sock.close()
+
+
+def test_echo_and_status(console):
+    assert console.run("echo hello; false; echo $?") == "hello\n1\n"
+
+
+def test_it_is_a_terminal(console):
+    assert console.run("tty") == "/dev/console\n" or console.run("tty") == "/dev/tty\n"
+    assert "80 columns" in console.run("stty -a") and "isig icanon" in console.run("stty -a")
+    console.run("stty rows 30 cols 100")
+    assert "rows 30; columns 100" in console.run("stty -a")
+    console.run("stty rows 24 cols 80")
+
+
+def test_the_shell_edits_lines(console):
+    console.type("echo abd\x7fc\r")  # erase
+    assert b"abc\r\n" in console.expect(re.escape(b"\r\n" + PROMPT))
+    console.type("garbage\x15echo killed\r")  # ^U
+    assert b"\r\nkilled\r\n" in console.expect(re.escape(b"killed\r\n" + PROMPT))
+    console.type("\x1b[A\r")  # cursor up: history
+    assert b"\r\nkilled\r\n" in console.expect(re.escape(b"killed\r\n" + PROMPT))
+
+
+def test_cat_in_canonical_mode(console):
+    console.type("cat\r")
+    console.expect(rb"cat\r\n")
+    console.type("one\r")
+    console.expect(rb"one\r\none\r\n")
+    console.type("twx\x7fo\r")
+    console.expect(rb"\r\ntwo\r\n")
+    console.type("\x04")
+    console.expect(re.escape(PROMPT))
+
+
+def test_interrupt_key(console):
+    console.type("sleep 100\r")
+    console.expect(rb"sleep 100\r\n")
+    time.sleep(0.3)
+    begin = time.monotonic()
+    console.type("\x03")
+    console.expect(re.escape(PROMPT))
+    assert time.monotonic() - begin < 5
+    assert console.run("echo $?") == "130\n"
+
+
+def test_interrupt_key_stops_a_busy_pipeline(console):
+    console.type("yes | cat >/dev/null\r")
+    console.expect(rb"null\r\n")
+    time.sleep(0.3)
+    console.type("\x03")
+    console.expect(re.escape(PROMPT))
+
+
+def test_quit_key(console):
+    console.type("sleep 100\r")
+    console.expect(rb"sleep 100\r\n")
+    time.sleep(0.3)
+    console.type("\x1c")
+    console.expect(re.escape(PROMPT))
+    assert console.run("echo $?") == "131\n"
+
+
+def test_stop_background_foreground(console):
+    console.type("sleep 3\r")
+    console.expect(rb"sleep 3\r\n")
+    time.sleep(0.3)
+    console.type("\x1a")
+    console.expect(rb"Stopped.*" + re.escape(PROMPT))
+    assert "Stopped" in console.run("jobs")
+    console.run("bg")
+    assert "Running" in console.run("jobs") or "Done" in console.run("jobs")
+    console.type("fg\r")
+    console.expect(re.escape(PROMPT))
+    assert "sleep" not in console.run("jobs").replace("Done", "")
+
+
+def test_background_reader_is_stopped(console):
+    console.type("cat &\r")
+    console.expect(re.escape(PROMPT))
+    time.sleep(0.5)
+    assert "Stopped (tty input)" in console.run("jobs")
+    console.run("kill %1")
+    time.sleep(0.3)
+    console.run("")
+    assert "cat" not in console.run("jobs").replace("Terminated", "")
+
+
+def test_trap_handlers(console):
+    console.run("trap 'echo caught' USR1")
+    assert "caught" in console.run("kill -USR1 $$")
+    console.run("trap - USR1")
+    console.run("trap 'echo interrupted' INT")
+    console.type("\x03")
+    console.expect(rb"interrupted")
+    console.run("trap - INT")
+
+
+def test_raw_mode(console):
+    console.type("stty raw -echo; dd bs=1 count=3 2>/dev/null | od -An -tx1; stty sane\r")
+    console.expect(rb"sane\r\n")
+    time.sleep(0.5)
+    console.type("\x03\x04\r")
+    console.expect(rb"03 04 0d")
+    console.expect(re.escape(PROMPT))
+
+
+def test_logout_brings_a_new_shell_and_hangs_up(console):
+    console.run("sh -c 'trap \"echo hup >/tmp/hup; exit\" HUP; rm -f /tmp/hup; while :; do sleep 0.1; done' &")
+    console.type("exec sh -c 'sleep 0.3; exit'\r")
+    console.expect(rb"[#$] ", seconds=15)
+    console.type("\rPS1='rea''dy> '\r")
+    console.expect(re.escape(b"\n" + PROMPT))
+    assert console.run("echo fresh") == "fresh\n"
