@@ -21,6 +21,8 @@ i64 wh_sys_register(const u64 *arg)
 {
 	if (!current->privileged)
 		return -EPERM;
+	if (current->port && current->service == arg[0])
+		return 0; /* init registered it before the exec */
 	if (current->port || arg[0] >= WH_SVC_MAX)
 		return -EINVAL;
 	int err = ipc_register(current, (u32)arg[0]);
