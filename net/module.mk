@@ -29,3 +29,22 @@ SERVERS += $(BUILD)/servers/net
 
 # The checksum and the copies are plain 8-byte moves: see servers/lib/wmem.h.
 $(BUILD)/net/port/port.o: UCFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
+
+# The same net server, client library and peers as processes of the host, under the sanitisers.
+HOSTNODE_SRC := tests/host/test_peer_net.c $(wildcard tests/host/hostnode/*.c) net/stack.c net/tcp.c net/listen.c \
+	net/udp.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c)
+HOSTNODE_OBJS := $(HOSTNODE_SRC:%.c=$(BUILD)/hostnode/%.o) $(LWIP_SRC:%.c=$(BUILD)/hostnode/lwip/%.o)
+HOSTNODE_FLAGS = $(HOSTCFLAGS) $(SANFLAGS) -Iabi -Iservers/lib -Itests/host/hostnode -include tests/host/hostnode/wh_host.h
+
+$(BUILD)/hostnode/lwip/%.o: $(LWIP)/.unpacked net/port/lwipopts.h net/port/port.h net/port/hooks.h net/port/arch/cc.h
+	@mkdir -p $(@D)
+	$(HOSTCC) $(filter-out -W%,$(HOSTCFLAGS)) $(SANFLAGS) -fno-sanitize=alignment $(NET_FLAGS) -c -o $@ $(LWIP)/$*.c
+
+$(BUILD)/hostnode/%.o: %.c $(LWIP)/.unpacked
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTNODE_FLAGS) $(NET_FLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/host/test_peer_net: $(HOSTNODE_OBJS)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(SANFLAGS) -o $@ $^
+HOST_TESTS += $(BUILD)/tests/host/test_peer_net

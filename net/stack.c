@@ -28,6 +28,7 @@ enum {
 	PERSIST_MAX = 3, /* step of lwIP's probes of a closed window: 1.2 s */
 	RX_BUDGET = 128, /* frames between two looks at the clients */
 	JUNK_NS = 1 * SERVE_SEC,
+	FRAME_MIN = 42,
 };
 
 static struct netif netif;
@@ -36,6 +37,7 @@ static struct serve_timer tick_timer;
 static bool active;	     /* a frame came or went since the last tick */
 static uint64_t slow_at;     /* when the last slow tick was due, node monotonic ns */
 static uint64_t junk_at;     /* last log line about junk */
+static uint32_t runts;	     /* frames too short for their headers */
 static uint32_t junk_logged; /* junk frames already told of */
 
 /* ---- addresses ---- */
@@ -118,9 +120,16 @@ static err_t init_netif(struct netif *n)
 	return ERR_OK;
 }
 
+/* lwIP looks at the headers before it looks at the length, so what cannot hold the smallest of them
+ * (ARP; IP with an 8-byte payload) is dropped here. */
 static void input(struct pbuf *p)
 {
 	active = true;
+	if (p->len < FRAME_MIN) {
+		runts++;
+		pbuf_free(p);
+		return;
+	}
 	if (netif.input(p, &netif) != ERR_OK)
 		pbuf_free(p);
 }
@@ -153,7 +162,7 @@ static uint32_t junk_count(void)
 {
 	const struct stats_proto *s[] = {&lwip_stats.link, &lwip_stats.etharp, &lwip_stats.ip,
 					 &lwip_stats.icmp, &lwip_stats.udp,    &lwip_stats.tcp};
-	uint32_t n = (uint32_t)nic_stats()->rx_bad;
+	uint32_t n = (uint32_t)nic_stats()->rx_bad + runts;
 
 	for (unsigned i = 0; i < sizeof(s) / sizeof(*s); i++)
 		n += s[i]->chkerr + s[i]->lenerr + s[i]->proterr + s[i]->opterr + s[i]->drop;

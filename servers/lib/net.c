@@ -238,24 +238,32 @@ static void on_connected(void *arg, const struct wh_msg *reply)
 	unhold(s);
 }
 
+/* The buffer filled: a larger one saves requests. */
+static void grow_buffer(struct net_stream *s)
+{
+	free(s->rx);
+	s->rx = NULL; /* pump allocates it */
+	s->rx_cap *= 2;
+}
+
 static void on_received(void *arg, const struct wh_msg *reply)
 {
 	struct net_stream *s = arg;
 	int n = reply->status;
 
-	s->receiving = false;
 	if (s->state == UP && n > 0 && (size_t)n <= s->rx_cap) {
-		if (s->ops->on_data)
+		if (s->ops->on_data) /* still `receiving`: nothing may be asked into this buffer yet
+				      */
 			s->ops->on_data(s, s->rx, n);
-		if ((size_t)n == s->rx_cap &&
-		    n < NET_IO_MAX) { /* it fills: a larger one saves requests */
-			free(s->rx);
-			s->rx = NULL;
-			s->rx_cap *= 2;
-		}
-		pump(s);
-	} else if (s->state == UP) {
-		down(s, n > 0 ? -EIO : n);
+		s->receiving = false;
+		if ((size_t)n == s->rx_cap && n < NET_IO_MAX)
+			grow_buffer(s);
+		if (s->state != DEAD)
+			pump(s);
+	} else {
+		s->receiving = false;
+		if (s->state == UP)
+			down(s, n > 0 ? -EIO : n);
 	}
 	unhold(s);
 }
