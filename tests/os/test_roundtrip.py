@@ -42,9 +42,7 @@ def test_a_process_does_not_notice(tmp_path):
 def test_without_views_it_notices(tmp_path):
     """The checker and the child itself see the clock run backwards, there are no duplicates, and nothing else changes."""
     good, bad, lines = run(tmp_path, "views=0")
-    assert len(bad) == 2, "\n".join(bad)
-    assert bad[0].startswith("not ok nor on a node whose clock is behind")
-    assert bad[1].startswith("not ok the checker saw it all")
+    assert [line[7:26] for line in bad] == ["nor on a node whose", "the checker saw it ", "the view names epoc"]
     assert any("ran backwards" in line for line in lines)
 
 
