@@ -10,3 +10,10 @@ HOST_TOOLS += $(BUILD)/tests/os/roundtrip
 $(BUILD)/tests/os/roundtrip: tests/os/roundtrip.c
 	@mkdir -p $(@D)
 	@echo "UCC $@"; $(UCC) $(UCFLAGS) -MMD -o $@ $<
+
+# Likewise (test_signals.py): sigtest's own C, and a handler that freezes it all the time.
+HOST_TOOLS += $(BUILD)/tests/os/freezer
+$(BUILD)/tests/os/freezer: tests/os/freezer.c tests/os/sigtest.c
+	@mkdir -p $(@D)
+	@echo "UCC $@"; $(UCC) $(UCFLAGS) -Dmain=sigtest_main -Wno-missing-prototypes -c -o $@-sigtest.o tests/os/sigtest.c
+	@$(UCC) $(UCFLAGS) -MMD -MF $@.d -o $@ $< $@-sigtest.o
