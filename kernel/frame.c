@@ -126,6 +126,19 @@ u64 frame_alloc_contig(u32 n)
 	return phys;
 }
 
+u64 frame_alloc_dma(u32 n)
+{
+	u64 phys = frame_alloc_contig(n);
+	if (!phys)
+		return 0;
+	u32 first = (u32)(phys / PAGE_SIZE), all = 1u << frames[first].order;
+	for (u32 i = 0; i < all; i++) {
+		frames[first + i].order = 0;
+		frames[first + i].refs = 2;
+	}
+	return phys;
+}
+
 void frame_ref(u64 phys)
 {
 	frames[phys / PAGE_SIZE].refs++;

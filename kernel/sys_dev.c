@@ -29,7 +29,7 @@ i64 wh_sys_dma_alloc(const u64 *arg)
 		return -EPERM;
 	if (!len || len > 8u << 20)
 		return -EINVAL;
-	u64 phys = frame_alloc_contig((u32)(len / PAGE_SIZE));
+	u64 phys = frame_alloc_dma((u32)(len / PAGE_SIZE));
 	if (!phys)
 		return -ENOMEM;
 	/* Mapped page by page over the block; a region without protection bits keeps faults away from it. */
@@ -37,12 +37,9 @@ i64 wh_sys_dma_alloc(const u64 *arg)
 	i64 at = vm_map(current->vm, 0, len, WH_RG_READ | WH_RG_WRITE | WH_RG_STACK | WH_RG_HEAP, NULL, 0, 0,
 			false);
 	current->vm->wired = true;
-	for (u64 off = 0; at > 0 && off < len; off += PAGE_SIZE) {
-		if (off)
-			frame_ref(phys + off);
+	for (u64 off = 0; at > 0 && off < len; off += PAGE_SIZE)
 		if (vm_install(current->vm, (u64)at + off, phys + off))
 			return -ENOMEM;
-	}
 	if (at > 0 && copy_to_user(arg[1], &phys, sizeof phys))
 		return -EFAULT;
 	return at;
