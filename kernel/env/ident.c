@@ -7,6 +7,7 @@
  */
 #include "env/rows.h"
 #include "proc.h"
+#include "signal.h"
 #include "usercopy.h"
 
 #define NGROUPS ARRAY_LEN(((struct unames *)0)->groups)
@@ -86,8 +87,9 @@ i64 sys_setpgid(const u64 *arg)
 
 i64 sys_getpgid(const u64 *arg)
 {
-	const struct proc *p = named((i32)arg[0]);
-	return p ? p->u->names.pgid : -ESRCH;
+	i32 pid = (i32)arg[0];
+	const struct proc *p = pid ? proc_find(pid) : current;
+	return p && p->state != PROC_NEW ? signal_pgid_of(p) : -ESRCH;
 }
 
 i64 sys_getpgrp(const u64 *arg)

@@ -149,11 +149,14 @@ static i64 set_foreground(u64 arg)
 	i64 r = check_background(SIGTTOU);
 	if (r < 0)
 		return r;
-	list_for_each (p, &all_procs, struct proc, all_link)
-		if (p->u && p->u->names.pgid == pgid && p->u->names.sid == tty.sid) {
+	list_for_each (p, &all_procs, struct proc, all_link) {
+		/* A group that has moved away as a whole: its stubs stand for it. */
+		bool in_session = !p->u || p->u->names.sid == tty.sid;
+		if (signal_pgid_of(p) == pgid && in_session) {
 			tty.pgid = pgid;
 			return 0;
 		}
+	}
 	return -EPERM;
 }
 
