@@ -48,3 +48,11 @@ $(BUILD)/tests/host/test_peer_net: $(HOSTNODE_OBJS)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(SANFLAGS) -o $@ $^
 HOST_TESTS += $(BUILD)/tests/host/test_peer_net
+
+# What the network does between two nodes: make netbench
+$(BUILD)/tests/cluster/netbench: tests/cluster/netbench.c $(BUILD)/servers/lib/libserver.a
+	@mkdir -p $(@D)
+	$(UCC) $(UCFLAGS) -MMD -MP -MF $@.d -o $@ $^
+netbench: $(BUILD)/tests/cluster/netbench $(BUILD)/servers/net $(BUILD)/whimbrel.elf $(BUILD)/host/switch
+	BUILD=$(BUILD) tests/cluster/netbench.sh
+.PHONY: netbench

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A boot module that measures the network between two nodes without any disk: started beside the net
+ * server by tests/cluster/netbench.sh. Node 1 asks, node 2 answers; results go to the kernel log.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "peer.h"
+#include "serve.h"
+
+enum { PING = 1, PONG = 2, FLOOD = 3, OTHER = 2 };
+enum { ROUNDS = 2000, FLOOD_MSGS = 4000, FLOOD_BYTES = 61440 };
+
+static uint64_t started;
+static unsigned rounds, sent;
+static uint64_t flooded;
+static uint8_t block[FLOOD_BYTES];
+static size_t ping_bytes;
+
+static void ping(void)
+{
+	peer_send(OTHER, PING, rounds, NULL, 0, block, ping_bytes);
+}
+
+static void flood(unsigned node)
+{
+	while (sent < FLOOD_MSGS && peer_send(node, FLOOD, sent, NULL, 0, block, FLOOD_BYTES) == 0)
+		sent++;
+}
+
+static void report(const char *what, double amount, const char *unit)
+{
+	serve_log("%s %.1f %s", what, amount, unit);
+}
+
+static void on_message(unsigned node, uint32_t type, uint64_t id, const void *body, size_t len)
+{
+	if (type == PING) {
+		peer_send(node, PONG, id, NULL, 0, body, len);
+	} else if (type == FLOOD) {
+		flooded += len;
+		if (id == FLOOD_MSGS - 1)
+			peer_send(node, PONG, ~0ull, &flooded, sizeof(flooded), NULL, 0);
+	} else if (id == ~0ull) {
+		report("flood", FLOOD_MSGS * (FLOOD_BYTES / 1e6) / ((wh_now() - started) / 1e9), "MB/s");
+	} else if (++rounds < ROUNDS) {
+		ping();
+	} else {
+		report(ping_bytes > 64 ? "round trip of 4 kB" : "round trip of 64 bytes",
+		       (wh_now() - started) / 1e3 / ROUNDS, "us");
+		started = wh_now();
+		rounds = 0;
+		if (ping_bytes == 64) {
+			ping_bytes = 4096;
+			ping();
+		} else {
+			flood(node);
+		}
+	}
+}
+
+static void on_up(unsigned node)
+{
+	serve_log("up with node %u", node);
+	started = wh_now();
+}
+
+static const struct peer_ops ops = { .on_message = on_message, .on_up = on_up, .on_room = flood };
+
+/* In the place of init, which has no disk to come from. */
+static void give_identity(void)
+{
+	pid_t child = fork();
+
+	if (child == 0) {
+		wh_register(WH_SVC_INIT);
+		_exit(wh_set_identity(1, 100, 1000) < 0);
+	}
+	waitpid(child, NULL, 0);
+}
+
+int main(void)
+{
+	struct wh_identity self;
+
+	give_identity();
+	serve_init(WH_SVC_MIGRATE);
+	peer_start(WH_SVC_MIGRATE, &ops);
+	wh_identity(&self);
+	ping_bytes = 64;
+	if (self.node == 1)
+		ping();
+	serve_run();
+}
