@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layout of the messages listed in wire.def. All numbers little endian, no padding. A message is one
- * struct wire_msg (whatever its type) and head.bytes further bytes, which only IMAGE has.
+ * Layout of the messages listed in wire.def. All numbers little endian, no padding. A message is
+ * one struct wire_msg (whatever its type) and head.bytes further bytes, which only IMAGE has.
  */
 #ifndef WHIMBREL_WIRE_H
 #define WHIMBREL_WIRE_H
 
 #include <stdint.h>
 
-#define WIRE_VERSION 1
-#define WIRE_TEXT 160        /* bytes of a reason, the terminating zero included */
-#define WIRE_FEATURES 8      /* 32-bit words of processor features, XCR0 included */
+#define WIRE_VERSION   1
+#define WIRE_TEXT      160   /* bytes of a reason, the terminating zero included */
+#define WIRE_FEATURES  8     /* 32-bit words of processor features, XCR0 included */
 #define WIRE_CHUNK_MAX 61440 /* bytes of the image in one IMAGE message */
 
 enum wire_type {
@@ -20,7 +20,8 @@ enum wire_type {
 	WIRE_TYPES
 };
 
-/* Unique for ever, unlike the pid: home node, its incarnation, birth on its own scale (design 11). */
+/* Unique for ever, unlike the pid: home node, its incarnation, birth on its own scale (design 11).
+ */
 struct wire_uq {
 	uint64_t birth;
 	uint32_t home, incarnation;
@@ -31,13 +32,15 @@ struct wire_head {
 	uint32_t bytes; /* that follow the body */
 	uint32_t from, from_inc;
 	uint32_t to, to_inc; /* to_inc 0: whichever incarnation is there (HELLO, ASK, SIGNAL) */
-	/* The attempt: {source node, its incarnation, serial}; uq and epoch say what it is about. */
+	/* The attempt: {source node, its incarnation, serial}; uq and epoch say what it is about.
+	 */
 	struct wire_uq uq;
 	uint32_t epoch; /* the one P has, or would have, at D */
 	uint32_t serial;
 	/*
-	 * D's own number of the attempt, given in ACCEPT and repeated by S from then on (else 0). Without it
-	 * a late second copy of a whole handshake would make D run P again after S has died.
+	 * D's own number of the attempt, given in ACCEPT and repeated by S from then on (else 0).
+	 * Without it a late second copy of a whole handshake would make D run P again after S has
+	 * died.
 	 */
 	uint32_t ticket, zero;
 };

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process image: one versioned, self-describing stream for migration and, later, for checkpoints
- * on disk (design 5; the disk is one more vertex, HMF 3.2).
+ * The process image: one versioned, self-describing stream for migration and, later, for
+ * checkpoints on disk (design 5; the disk is one more vertex, HMF 3.2).
  *
  *   struct image_header, then records: struct image_record, payload, zeros up to a multiple of 8.
  *
- * The encoder is pulled for bytes and reads the frozen process through a function with the contract of
- * wh_proc_get; the decoder is fed bytes in pieces of any size and writes through one with the contract
- * of wh_proc_set. So neither does I/O, and the host tests run the same code on a process of their own.
- * All numbers are little endian. The digest is XXH64 (seed 0) over every byte before the END payload.
+ * The encoder is pulled for bytes and reads the frozen process through a function with the contract
+ * of wh_proc_get; the decoder is fed bytes in pieces of any size and writes through one with the
+ * contract of wh_proc_set. So neither does I/O, and the host tests run the same code on a process
+ * of their own. All numbers are little endian. The digest is XXH64 (seed 0) over every byte before
+ * the END payload.
  */
 #ifndef SERVERS_LIB_IMAGE_H
 #define SERVERS_LIB_IMAGE_H
@@ -19,9 +20,9 @@
 
 #include "whimbrel.h"
 
-#define IMAGE_MAGIC   0x304547414d494857ull /* "WHIMAGE0" */
-#define IMAGE_VERSION 1
-#define IMAGE_PAGE    4096
+#define IMAGE_MAGIC    0x304547414d494857ull /* "WHIMAGE0" */
+#define IMAGE_VERSION  1
+#define IMAGE_PAGE     4096
 #define IMAGE_USER_END 0x800000000000ull /* first address that no process can have */
 
 enum image_type {
@@ -63,17 +64,17 @@ struct image_encoder {
 	image_get_fn get;
 	void *ctx;
 	struct image_header header;
-	unsigned stage;	   /* type of the next record; 0: the header */
+	unsigned stage; /* type of the next record; 0: the header */
 	bool done;
-	size_t guess;	   /* room for the next blob */
-	uint64_t digest;   /* once done */
-	uint64_t bytes;	   /* produced so far */
-	uint64_t next;	   /* first address whose page has not been sent */
+	size_t guess;	       /* room for the next blob */
+	uint64_t digest;       /* once done */
+	uint64_t bytes;	       /* produced so far */
+	uint64_t next;	       /* first address whose page has not been sent */
 	uint64_t pages, zeros; /* sent */
 	struct image_digest sum;
 	uint64_t map[512]; /* part of the page map: map_at..map_end are still to be sent */
 	unsigned map_at, map_end;
-	uint8_t *stash;	   /* rest of a record that did not fit into the caller's buffer */
+	uint8_t *stash; /* rest of a record that did not fit into the caller's buffer */
 	size_t stash_at, stash_end, stash_size;
 };
 
@@ -86,9 +87,10 @@ void image_encoder_free(struct image_encoder *e);
 /* ---- decoder ---- */
 
 /*
- * 0 or more, or -errno (wh_proc_set). Comes with the parts in the order of image.def; before them WH_P_INFO,
- * to compare with what was expected (the number of pages is a limit for all that follows); WH_P_HOLDS, to
- * be remembered. A page that is all zero comes as WH_P_PAGE with buf = NULL.
+ * 0 or more, or -errno (wh_proc_set). Comes with the parts in the order of image.def; before them
+ * WH_P_INFO, to compare with what was expected (the number of pages is a limit for all that
+ * follows); WH_P_HOLDS, to be remembered. A page that is all zero comes as WH_P_PAGE with buf =
+ * NULL.
  */
 typedef long (*image_set_fn)(void *ctx, unsigned what, uint64_t arg, const void *buf, size_t len);
 
@@ -112,8 +114,8 @@ struct image_decoder {
 /* End with image_decoder_free, also after an error. */
 void image_decode_start(struct image_decoder *d, image_set_fn set, void *ctx);
 /*
- * The next len bytes. 0; or -errno for good, with the reason in d->why: -EPROTO it is not a valid image,
- * -ENOMEM, or what set returned. Bytes after the END record are an error.
+ * The next len bytes. 0; or -errno for good, with the reason in d->why: -EPROTO it is not a valid
+ * image, -ENOMEM, or what set returned. Bytes after the END record are an error.
  */
 int image_decode(struct image_decoder *d, const void *data, size_t len);
 void image_decoder_free(struct image_decoder *d);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From the stream described in image.h to a process under construction. The bytes are a peer's: none is trusted. */
+/* From the stream described in image.h to a process under construction. The bytes are a peer's:
+ * none is trusted. */
 #include "image.h"
 
 #include <errno.h>
@@ -71,7 +72,8 @@ static int check_record(struct image_decoder *d, const struct image_record *r)
 	if (r->bytes < record[r->type].least || r->bytes > record[r->type].most)
 		return reject(d, -EPROTO, "%s record of %llu bytes", record[r->type].name,
 			      (unsigned long long)r->bytes);
-	/* Each one once and in order; pages of both kinds after the regions, as many as there are. */
+	/* Each one once and in order; pages of both kinds after the regions, as many as there are.
+	 */
 	bool pages = r->type == IMAGE_ZERO || r->type == IMAGE_PAGE_RECORD;
 	unsigned expected = d->last + 1;
 	if (d->last >= IMAGE_REGIONS)
@@ -123,7 +125,8 @@ static int put(struct image_decoder *d, unsigned type, unsigned what, uint64_t a
 {
 	long r = d->set(d->ctx, what, arg, buf, len);
 	if (r < 0)
-		return reject(d, (int)r, "%s record: the kernel says error %ld", record[type].name, -r);
+		return reject(d, (int)r, "%s record: the kernel says error %ld", record[type].name,
+			      -r);
 	return 0;
 }
 
@@ -197,8 +200,8 @@ static int take_record(struct image_decoder *d, const uint8_t *p)
 }
 
 /*
- * Bytes that the item at p (header or record) needs before it can be taken, as far as len bytes of it
- * tell; 0 with *error set if it cannot be one.
+ * Bytes that the item at p (header or record) needs before it can be taken, as far as len bytes of
+ * it tell; 0 with *error set if it cannot be one.
  */
 static size_t needed(struct image_decoder *d, const uint8_t *p, size_t len, int *error)
 {
@@ -251,7 +254,8 @@ int image_decode(struct image_decoder *d, const void *data, size_t len)
 		size_t need = needed(d, partial ? d->buf : p, partial ? d->have : len, &error);
 		if (error)
 			return error;
-		if (!partial && need <= len && (d->have_header ? len >= sizeof(struct image_record) : true)) {
+		if (!partial && need <= len &&
+		    (d->have_header ? len >= sizeof(struct image_record) : true)) {
 			error = take(d, p, need);
 			p += need;
 			len -= need;

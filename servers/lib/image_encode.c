@@ -117,7 +117,8 @@ static bool is_blob(unsigned stage)
 	return stage == IMAGE_UBLOCK || stage == IMAGE_SIGNALS;
 }
 
-/* Bytes that the payload of a part other than pages may have. Whoever fills a blob needs as much too. */
+/* Bytes that the payload of a part other than pages may have. Whoever fills a blob needs as much
+ * too. */
 static size_t offer(const struct image_encoder *e)
 {
 	size_t most = record[e->stage].most;
@@ -129,7 +130,8 @@ static size_t room(const struct image_encoder *e)
 {
 	if (e->stage == 0)
 		return sizeof(e->header);
-	return sizeof(struct image_record) + padded(e->stage < IMAGE_ZERO ? offer(e) : 8 + IMAGE_PAGE);
+	return sizeof(struct image_record) +
+	       padded(e->stage < IMAGE_ZERO ? offer(e) : 8 + IMAGE_PAGE);
 }
 
 /* The part that e->stage names. -EAGAIN: it needs more room than was offered. */

@@ -12,8 +12,10 @@ static struct serve_timer timers[MG_TIMERS];
 
 struct wh_uqpid uqpid_of(const struct wire_uq *uq, uint32_t pid)
 {
-	return (struct wh_uqpid){
-		.home = uq->home, .pid = (int32_t)pid, .incarnation = uq->incarnation, .birth_ns = uq->birth};
+	return (struct wh_uqpid){.home = uq->home,
+				 .pid = (int32_t)pid,
+				 .incarnation = uq->incarnation,
+				 .birth_ns = uq->birth};
 }
 
 struct wire_uq uq_of(const struct wh_uqpid *u)
@@ -52,7 +54,8 @@ static void send(const struct mg_effect *e)
 	size_t len = 0;
 	if (m.head.type == WIRE_IMAGE) {
 		for (unsigned slot = 0; slot < MG_SOURCES && !chunk; slot++)
-			if (node.source[slot].state != S_FREE && node.source[slot].serial == m.head.serial)
+			if (node.source[slot].state != S_FREE &&
+			    node.source[slot].serial == m.head.serial)
 				chunk = transfer_chunk(slot, m.u.image.chunk, &len);
 		if (!chunk)
 			return;
@@ -66,7 +69,8 @@ static void freeze(const struct mg_effect *e)
 	long r = wh_proc_freeze((int)e->pid, wh_now() + FREEZE_MS * SERVE_MS);
 	if (r < 0)
 		mg_frozen(&node, e->serial, false,
-			  r == -ESRCH ? "the process ended first" : "the kernel refuses to freeze it");
+			  r == -ESRCH ? "the process ended first"
+				      : "the kernel refuses to freeze it");
 }
 
 /* P has ended here before it could run: tell whoever waits for it. */

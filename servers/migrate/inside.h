@@ -32,6 +32,8 @@ void source_fence(struct mg_node *n, uint32_t k);
 /* The entry of P, if it is being moved away. */
 struct mg_source *source_of(struct mg_node *n, const struct wire_uq *uq);
 struct mg_source *source_of_pid(struct mg_node *n, uint32_t pid);
+/* P's previous move may have become settled: its next one need not wait any longer. */
+void source_settled(struct mg_node *n, const struct wire_uq *uq);
 /* P ended before it was frozen. */
 void source_ended(struct mg_node *n, const struct wire_uq *uq);
 
@@ -50,7 +52,8 @@ struct mg_guest *guest_of_pid(struct mg_node *n, uint32_t pid);
 bool guest_coming(struct mg_node *n, const struct wire_uq *uq, uint32_t pid, uint32_t epoch);
 void guest_arrived(struct mg_node *n, const struct wire_uq *uq);
 void guest_gone(struct mg_node *n, const struct wire_uq *uq);
-void guest_moved(struct mg_node *n, const struct wire_uq *uq, uint32_t epoch, uint32_t node, uint32_t inc);
+void guest_moved(struct mg_node *n, const struct wire_uq *uq, uint32_t epoch, uint32_t node,
+		 uint32_t inc);
 /* P, still a guest by our table, died with the node it had moved to in epoch. */
 void guest_lost(struct mg_node *n, const struct wire_uq *uq, uint32_t epoch);
 /* Stubs: reserved before COMMIT is sent, real from DONE on, gone when P is back or has ended. */

@@ -7,7 +7,7 @@
 #include "inside.h"
 
 const struct mg_params mg_default_params = {
-	.retry_first = 50,
+	.retry_first = 200, /* the peers speak TCP: only a lost connection loses anything */
 	.retry_max = 2000,
 	.patience = 8000,
 };
@@ -28,8 +28,9 @@ void mg_init(struct mg_node *n, uint32_t self, uint32_t inc, uint32_t nodes,
 struct mg_effect *mg_emit(struct mg_node *n, enum mg_effect_kind kind)
 {
 	/*
-	 * One place stays free: the effect that mg_next returned last is still being executed. The queue
-	 * holds what a fence of every entry of every table emits, so a full one is our own error.
+	 * One place stays free: the effect that mg_next returned last is still being executed. The
+	 * queue holds what a fence of every entry of every table emits, so a full one is our own
+	 * error.
 	 */
 	if (n->tail - n->head >= MG_QUEUE - 1)
 		__builtin_trap();
@@ -127,8 +128,8 @@ static bool any_incarnation(enum wire_type type)
 void mg_message(struct mg_node *n, const struct wire_msg *m)
 {
 	const struct wire_head *h = &m->head;
-	if (h->version != WIRE_VERSION || h->from == 0 || h->from > n->nodes || h->from == n->self ||
-	    h->to != n->self || h->from_inc == 0) {
+	if (h->version != WIRE_VERSION || h->from == 0 || h->from > n->nodes ||
+	    h->from == n->self || h->to != n->self || h->from_inc == 0) {
 		mg_log(n, "message of type %u from node %u to %u, version %u: not for us", h->type,
 		       h->from, h->to, h->version);
 		return;

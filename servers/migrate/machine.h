@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The migration handler of one node as pure state machines (design 8; Lu & Liu IV).
- * Messages, timers and answers go in; effects come out of a queue and the caller executes them. Nothing
- * here does I/O, allocates or reads a clock, so the server (main.c) and the deterministic simulator
- * (tests/sim) run the very same code. docs/migration-protocol.md explains the protocol.
+ * Messages, timers and answers go in; effects come out of a queue and the caller executes them.
+ * Nothing here does I/O, allocates or reads a clock, so the server (main.c) and the deterministic
+ * simulator (tests/sim) run the very same code. docs/migration-protocol.md explains the protocol.
  *
- * source.c  the source host's half of a migration        target.c  the destination host's, its mirror
- * notice.c  what the home node of a process is told      signal.c  signals for processes that are away
- * machine.c incarnations and fences, dispatch, the effect queue
+ * source.c  the source host's half of a migration        target.c  the destination host's, its
+ * mirror notice.c  what the home node of a process is told      signal.c  signals for processes
+ * that are away machine.c incarnations and fences, dispatch, the effect queue
  */
 #ifndef WHIMBREL_MIGRATE_MACHINE_H
 #define WHIMBREL_MIGRATE_MACHINE_H
@@ -18,23 +18,23 @@
 
 /* The simulator compiles with small tables, so that it also meets full ones. */
 #ifndef MG_NODES
-#define MG_NODES 65 /* node numbers 1..64 */
+#define MG_NODES   65 /* node numbers 1..64 */
 #define MG_SOURCES 16
 #define MG_TARGETS 16
-#define MG_GUESTS 256
-#define MG_STUBS 256
+#define MG_GUESTS  256
+#define MG_STUBS   256
 #define MG_SIGNALS 64
-#define MG_QUEUE 2048
+#define MG_QUEUE   2048
 #endif
 #define MG_WINDOW 4 /* chunks in flight; the caller keeps as many */
 
 /* One timer per table entry. */
 #define MG_TIMER_SOURCE 0
 #define MG_TIMER_TARGET (MG_TIMER_SOURCE + MG_SOURCES)
-#define MG_TIMER_GUEST (MG_TIMER_TARGET + MG_TARGETS)
-#define MG_TIMER_STUB (MG_TIMER_GUEST + MG_GUESTS)
+#define MG_TIMER_GUEST	(MG_TIMER_TARGET + MG_TARGETS)
+#define MG_TIMER_STUB	(MG_TIMER_GUEST + MG_GUESTS)
 #define MG_TIMER_SIGNAL (MG_TIMER_STUB + MG_STUBS)
-#define MG_TIMERS (MG_TIMER_SIGNAL + MG_SIGNALS)
+#define MG_TIMERS	(MG_TIMER_SIGNAL + MG_SIGNALS)
 
 enum mg_effect_kind {
 #define EFFECT(name, fields, meaning) MG_##name,
@@ -55,8 +55,9 @@ enum mg_result {
 struct mg_effect {
 	enum mg_effect_kind kind;
 	uint16_t slot, timer; /* slot: index of the source or target entry */
-	uint32_t serial;      /* source: of the attempt; target: handle of the entry; echo it in answers */
-	uint32_t delay;       /* ms */
+	uint32_t serial; /* source: of the attempt; target: handle of the entry; echo it in answers
+			  */
+	uint32_t delay;	 /* ms */
 	uint32_t epoch, pid, node, inc, last;
 	uint64_t value, cookie;
 	struct wire_uq uq;
@@ -84,9 +85,9 @@ struct mg_source {
 	struct wire_offer offer;
 	uint64_t cookie, digest;
 	uint32_t exported, taken; /* chunks */
-	bool complete;            /* the last chunk is among the exported */
-	bool exporting;           /* an EXPORT is unanswered */
-	uint32_t delay, waited;   /* ms: current resend interval, total since the last progress */
+	bool complete;		  /* the last chunk is among the exported */
+	bool exporting;		  /* an EXPORT is unanswered */
+	uint32_t delay, waited;	  /* ms: current resend interval, total since the last progress */
 };
 
 /* One step of D. */
@@ -110,10 +111,11 @@ struct mg_target {
 	uint32_t delay, waited;
 };
 
-/* A process that runs here and was born elsewhere; or has just left or ended and its home has yet to know. */
+/* A process that runs here and was born elsewhere; or has just left or ended and its home has yet
+ * to know. */
 struct mg_guest {
 	enum { G_FREE, G_COMING, G_HERE, G_MOVED, G_ENDED } state;
-	bool announced; /* its home has acknowledged ARRIVED (or is gone) */
+	bool announced;			/* its home has acknowledged ARRIVED (or is gone) */
 	uint32_t epoch, pid, node, inc; /* where it runs */
 	struct wire_uq uq;
 	int32_t status;
@@ -145,7 +147,7 @@ struct mg_heard {
 
 struct mg_params {
 	uint32_t retry_first, retry_max; /* ms; resend intervals double from the one to the other */
-	uint32_t patience;               /* ms without progress before S, or D before PREPARED, gives up */
+	uint32_t patience; /* ms without progress before S, or D before PREPARED, gives up */
 };
 
 extern const struct mg_params mg_default_params;
@@ -155,10 +157,10 @@ struct mg_node {
 	struct mg_params par;
 	uint32_t image_version; /* of the stream that EXPORT makes and IMPORT takes */
 	uint32_t features[WIRE_FEATURES];
-	uint32_t serials;            /* last serial or handle given out */
-	uint32_t known[MG_NODES];    /* newest incarnation heard of; 0: none yet */
-	uint32_t dead[MG_NODES];     /* incarnations up to this one are gone for good */
-	uint32_t numbers[MG_NODES];  /* last signal number used towards this node */
+	uint32_t serials;	    /* last serial or handle given out */
+	uint32_t known[MG_NODES];   /* newest incarnation heard of; 0: none yet */
+	uint32_t dead[MG_NODES];    /* incarnations up to this one are gone for good */
+	uint32_t numbers[MG_NODES]; /* last signal number used towards this node */
 	struct mg_heard heard[MG_NODES];
 	struct mg_source source[MG_SOURCES];
 	struct mg_target target[MG_TARGETS];
@@ -175,7 +177,7 @@ struct mg_job {
 	uint32_t epoch; /* of P here and now */
 	uint32_t dest;
 	struct wire_offer offer; /* pid included */
-	uint64_t cookie;         /* comes back in REPORT */
+	uint64_t cookie;	 /* comes back in REPORT */
 };
 
 /* Is this incarnation of node k known to be gone for good? */
@@ -203,14 +205,16 @@ void mg_exported(struct mg_node *n, uint32_t serial, bool ok, bool last, uint64_
 
 /* target.c */
 void mg_reserved(struct mg_node *n, uint32_t handle, bool ok, const char *reason);
-/* complete: the end record was in this chunk and digest is what it says. Call it before the next event. */
+/* complete: the end record was in this chunk and digest is what it says. Call it before the next
+ * event. */
 void mg_imported(struct mg_node *n, uint32_t handle, bool ok, bool complete, uint64_t digest,
 		 const char *reason);
 void mg_adopted(struct mg_node *n, uint32_t handle, bool ok, const char *reason);
 
 /* notice.c: a process that is a guest here ended by itself. */
 void mg_exited(struct mg_node *n, const struct wire_uq *uq, int32_t status);
-/* signal.c: somebody here signals a process that is not here. False: table full, try again later. */
+/* signal.c: somebody here signals a process that is not here. False: table full, try again later.
+ */
 bool mg_kill(struct mg_node *n, uint32_t pid, uint32_t signo);
 /* The same for the news that the parent of a process that is away has ended. */
 bool mg_orphan(struct mg_node *n, uint32_t pid, uint32_t new_parent);

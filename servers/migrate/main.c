@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The migration handler: what the kernel, the peers and the node table say goes into the machines. */
+/* The migration handler: what the kernel, the peers and the node table say goes into the machines.
+ */
 #include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>
@@ -73,8 +74,8 @@ static void on_signal(const struct wh_event *ev)
 		return;
 	}
 	if (!mg_kill(&node, (uint32_t)k->uqpid.pid, (uint32_t)k->sig))
-		serve_log("signal %d for process %d on node %u is lost: too many are under way", k->sig,
-			  k->uqpid.pid, k->node);
+		serve_log("signal %d for process %d on node %u is lost: too many are under way",
+			  k->sig, k->uqpid.pid, k->node);
 	serve_status(ev->id, 0);
 	effects_run();
 }
@@ -87,7 +88,8 @@ static void on_orphan(const struct wh_event *ev)
 		return;
 	}
 	if (!mg_orphan(&node, (uint32_t)k->uqpid.pid, (uint32_t)k->new_ppid))
-		serve_log("process %d on node %u does not learn of its new parent: too much is under way",
+		serve_log("process %d on node %u does not learn of its new parent: too much is "
+			  "under way",
 			  k->uqpid.pid, k->node);
 	serve_status(ev->id, 0);
 	effects_run();
@@ -125,7 +127,8 @@ static void on_message(unsigned from, uint32_t type, uint64_t id, const void *bo
 
 /* ---- the nodes ---- */
 
-/* A new incarnation, or the operator's word, proves that the old one is gone. Silence proves nothing. */
+/* A new incarnation, or the operator's word, proves that the old one is gone. Silence proves
+ * nothing. */
 static void on_nodes(void *arg, uint64_t bits)
 {
 	static struct wh_node rows[WH_MAX_NODES];

@@ -14,17 +14,22 @@
 #define TEXT_MAX 65536
 
 static const char *const result_name[MG_RESULTS] = {
-	[MG_MOVED] = "moved", [MG_REFUSED] = "refused",	  [MG_FAILED] = "failed",
+	[MG_MOVED] = "moved", [MG_REFUSED] = "refused",	    [MG_FAILED] = "failed",
 	[MG_LOST] = "lost",   [MG_CANCELLED] = "cancelled",
 };
 
 static const int result_errno[MG_RESULTS] = {
-	[MG_MOVED] = 0,	      [MG_REFUSED] = -EPERM,	   [MG_FAILED] = -EIO,
-	[MG_LOST] = -ESRCH,   [MG_CANCELLED] = -ECANCELED,
+	[MG_MOVED] = 0,	    [MG_REFUSED] = -EPERM,	 [MG_FAILED] = -EIO,
+	[MG_LOST] = -ESRCH, [MG_CANCELLED] = -ECANCELED,
 };
 
 struct move {
-	enum { M_FREE, M_COMMAND, M_LOAD, M_ENDED } state; /* COMMAND, LOAD: who waits for the answer */
+	enum {
+		M_FREE,
+		M_COMMAND,
+		M_LOAD,
+		M_ENDED
+	} state; /* COMMAND, LOAD: who waits for the answer */
 	struct serve_ctl ctl;
 	uint64_t request; /* M_LOAD */
 	uint32_t pid, epoch, dest;
@@ -83,17 +88,19 @@ static void answer_command(const struct move *m)
 {
 	int status = result_errno[m->result];
 	if (m->result == MG_MOVED)
-		serve_ctl_printf(&m->ctl, 0,
-				 "process %u (%s) moved from node %u to node %u: %llu pages and %llu zero "
-				 "ones, %llu kB, frozen for %llu.%03llu ms\n",
-				 m->pid, m->comm, node.self, m->dest, (unsigned long long)m->pages,
-				 (unsigned long long)m->zeros, (unsigned long long)m->bytes / 1024,
-				 (unsigned long long)freeze_us(m) / 1000,
-				 (unsigned long long)freeze_us(m) % 1000);
+		serve_ctl_printf(
+			&m->ctl, 0,
+			"process %u (%s) moved from node %u to node %u: %llu pages and %llu zero "
+			"ones, %llu kB, frozen for %llu.%03llu ms\n",
+			m->pid, m->comm, node.self, m->dest, (unsigned long long)m->pages,
+			(unsigned long long)m->zeros, (unsigned long long)m->bytes / 1024,
+			(unsigned long long)freeze_us(m) / 1000,
+			(unsigned long long)freeze_us(m) % 1000);
 	else
-		serve_ctl_printf(&m->ctl, status, "process %u (%s) %s node %u (%s): %s\n", m->pid, m->comm,
-				 m->result == MG_LOST ? "was lost with" : "does not move to", m->dest,
-				 result_name[m->result], m->why);
+		serve_ctl_printf(&m->ctl, status, "process %u (%s) %s node %u (%s): %s\n", m->pid,
+				 m->comm,
+				 m->result == MG_LOST ? "was lost with" : "does not move to",
+				 m->dest, result_name[m->result], m->why);
 }
 
 static void answer_load(const struct move *m)
@@ -169,8 +176,9 @@ static void request(struct move *m, uint32_t uid)
 		refuse(m, "only its owner (uid %u) and the superuser may move it", info.uid);
 		return;
 	}
-	r = m->dest == node.self || m->dest == 0 || m->dest > node.nodes ?
-		    0 : /* the machine knows what to say */
+	r = m->dest == node.self || m->dest == 0 || m->dest > node.nodes
+		    ? 0
+		    : /* the machine knows what to say */
 		    wh_proc_verdict((int)m->pid, m->dest, m->why, sizeof(m->why));
 	if (r < 0) {
 		if (!m->why[0])
@@ -245,7 +253,8 @@ static void ctl_cancel(const struct serve_ctl *c, const char *text)
 	else if (mg_cancel(&node, pid, "cancelled by request"))
 		serve_ctl_printf(c, 0, "cancelled\n");
 	else
-		serve_ctl_printf(c, -ESRCH, "process %u is not being moved, or it is too late\n", pid);
+		serve_ctl_printf(c, -ESRCH, "process %u is not being moved, or it is too late\n",
+				 pid);
 	effects_run();
 }
 
@@ -264,11 +273,13 @@ __attribute__((format(printf, 1, 2))) static void put(const char *fmt, ...)
 		text_len += (size_t)n;
 }
 
-/* One line per ended move, oldest first, fields separated by tabs; the newest fit the asker's room. */
+/* One line per ended move, oldest first, fields separated by tabs; the newest fit the asker's room.
+ */
 static void ctl_log(const struct serve_ctl *c)
 {
 	text_len = 0;
-	put("ms\tpid\tcommand\tfrom\tto\tepoch\tresult\tpages\tzero\tbytes\tfreeze_us\ttotal_us\tby\twhy\n");
+	put("ms\tpid\tcommand\tfrom\tto\tepoch\tresult\tpages\tzero\tbytes\tfreeze_us\ttotal_"
+	    "us\tby\twhy\n");
 	size_t head = text_len;
 	for (unsigned i = 1; i <= MOVES; i++) {
 		const struct move *m = &moves[(last + i) % MOVES];
@@ -278,7 +289,8 @@ static void ctl_log(const struct serve_ctl *c)
 		    (unsigned long long)(m->ended / SERVE_MS), m->pid, m->comm, node.self, m->dest,
 		    m->epoch, result_name[m->result], (unsigned long long)m->pages,
 		    (unsigned long long)m->zeros, (unsigned long long)m->bytes,
-		    (unsigned long long)freeze_us(m), (unsigned long long)(m->ended - m->started) / 1000,
+		    (unsigned long long)freeze_us(m),
+		    (unsigned long long)(m->ended - m->started) / 1000,
 		    m->commanded ? "command" : "load", (int)strcspn(m->why, "\n"),
 		    m->result == MG_MOVED ? "" : m->why);
 	}
@@ -292,21 +304,25 @@ static void ctl_log(const struct serve_ctl *c)
 static void ctl_status(const struct serve_ctl *c)
 {
 	static const char *const leaving[S_STATES] = {
-		[S_SETTLE] = "settling",  [S_HELLO] = "greeting", [S_OFFER] = "offering",
+		[S_SETTLE] = "settling", [S_HELLO] = "greeting", [S_OFFER] = "offering",
 		[S_FREEZE] = "freezing", [S_IMAGE] = "sending",	 [S_COMMIT] = "committed",
 	};
 	static const char *const arriving[T_STATES] = {
-		[T_RESERVE] = "reserving", [T_IMAGE] = "receiving", [T_ADOPT] = "taking its files",
-		[T_PREPARED] = "prepared", [T_RUNNING] = "running, not yet released",
+		[T_RESERVE] = "reserving",
+		[T_IMAGE] = "receiving",
+		[T_ADOPT] = "taking its files",
+		[T_PREPARED] = "prepared",
+		[T_RUNNING] = "running, not yet released",
 	};
 	text_len = 0;
 	for (const struct mg_source *s = node.source; s < node.source + MG_SOURCES; s++)
 		if (s->state != S_FREE)
-			put("%u to node %u: %s, %u chunks\n", s->pid, s->dest, leaving[s->state], s->exported);
+			put("%u to node %u: %s, %u chunks\n", s->pid, s->dest, leaving[s->state],
+			    s->exported);
 	for (const struct mg_target *t = node.target; t < node.target + MG_TARGETS; t++)
 		if (t->state != T_FREE)
-			put("%u from node %u: %s, %u chunks\n", t->pid, t->source, arriving[t->state],
-			    t->next);
+			put("%u from node %u: %s, %u chunks\n", t->pid, t->source,
+			    arriving[t->state], t->next);
 	unsigned guests = 0, stubs = 0;
 	for (const struct mg_guest *g = node.guest; g < node.guest + MG_GUESTS; g++)
 		guests += g->state != G_FREE;

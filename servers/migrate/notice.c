@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the home node H of a process P must know while P is away: where it runs (ARRIVED), and how it
- * ended (EXITED), so that P's parent, who stays at H as long as it has children, can wait for it.
- * Both are resent until NOTED; keyed by {uq-pid, epoch} they may arrive twice and in any order.
+ * What the home node H of a process P must know while P is away: where it runs (ARRIVED), and how
+ * it ended (EXITED), so that P's parent, who stays at H as long as it has children, can wait for
+ * it. Both are resent until NOTED; keyed by {uq-pid, epoch} they may arrive twice and in any order.
  *
- * When the node H knew P on dies, P need not be dead: it may have moved, and the news of that may still
- * be under way. H therefore asks every node (ASK, with the evidence of the death). A node that answers
- * "not here" has processed that evidence first, so it has dropped what the dead node had prepared there
- * and takes no COMMIT of it any more. P cannot slip through between two answers, because it may not leave
- * the node it moved to before H has acknowledged its arrival there (notice_settled).
+ * When the node H knew P on dies, P need not be dead: it may have moved, and the news of that may
+ * still be under way. H therefore asks every node (ASK, with the evidence of the death). A node
+ * that answers "not here" has processed that evidence first, so it has dropped what the dead node
+ * had prepared there and takes no COMMIT of it any more. P cannot slip through between two answers,
+ * because it may not leave the node it moved to before H has acknowledged its arrival there
+ * (notice_settled).
  */
 #include <string.h>
 #include "inside.h"
@@ -80,6 +81,14 @@ static void guest_tell(struct mg_node *n, struct mg_guest *g)
 	mg_again(n, MG_TIMER_GUEST + (g - n->guest), &g->delay);
 }
 
+/* Its home knows, or there is nobody left to know, that it is here. */
+static void settled(struct mg_node *n, struct mg_guest *g)
+{
+	g->announced = true;
+	mg_set_timer(n, MG_TIMER_GUEST + (g - n->guest), 0);
+	source_settled(n, &g->uq);
+}
+
 void guest_timer(struct mg_node *n, uint32_t i)
 {
 	struct mg_guest *g = &n->guest[i];
@@ -92,8 +101,12 @@ bool guest_coming(struct mg_node *n, const struct wire_uq *uq, uint32_t pid, uin
 	for (struct mg_guest *g = n->guest; g < n->guest + MG_GUESTS; g++) {
 		if (g->state != G_FREE)
 			continue;
-		*g = (struct mg_guest){.state = G_COMING, .uq = *uq, .pid = pid, .epoch = epoch,
-				       .node = n->self, .inc = n->inc};
+		*g = (struct mg_guest){.state = G_COMING,
+				       .uq = *uq,
+				       .pid = pid,
+				       .epoch = epoch,
+				       .node = n->self,
+				       .inc = n->inc};
 		return true;
 	}
 	return false;
@@ -116,10 +129,11 @@ void guest_gone(struct mg_node *n, const struct wire_uq *uq)
 }
 
 /*
- * P has moved on. Its new node announces it, but may die before that is heard; then only we know where P
- * was, so we announce it too.
+ * P has moved on. Its new node announces it, but may die before that is heard; then only we know
+ * where P was, so we announce it too.
  */
-void guest_moved(struct mg_node *n, const struct wire_uq *uq, uint32_t epoch, uint32_t node, uint32_t inc)
+void guest_moved(struct mg_node *n, const struct wire_uq *uq, uint32_t epoch, uint32_t node,
+		 uint32_t inc)
 {
 	struct mg_guest *g = guest_of(n, uq);
 	if (!g)
@@ -244,7 +258,8 @@ void stub_timer(struct mg_node *n, uint32_t i)
 		stub_ask(n, &n->stub[i]);
 }
 
-/* Is the node that has P dead? Asks later: a fence may concern all stubs, the queue is for one event. */
+/* Is the node that has P dead? Asks later: a fence may concern all stubs, the queue is for one
+ * event. */
 static void stub_check(struct mg_node *n, struct mg_stub *b)
 {
 	if (!mg_is_dead(n, b->node, b->inc))
@@ -263,7 +278,7 @@ void notice_fence(struct mg_node *n, uint32_t k)
 		if (g->state == G_ENDED || g->state == G_MOVED)
 			guest_free(n, g);
 		else
-			g->announced = true;
+			settled(n, g);
 	}
 	for (struct mg_stub *b = n->stub; b < n->stub + MG_STUBS; b++)
 		if (b->state == B_AWAY && b->node == k)
@@ -316,13 +331,15 @@ static void answer_ask(struct mg_node *n, const struct wire_msg *m)
 	const struct mg_guest *g = guest_of(n, &h->uq);
 	if ((s && s->state == S_COMMIT) || (g && g->state != G_HERE))
 		return; /* undecided, or EXITED tells it: H asks again */
-	struct wire_msg *r = mg_send(n, WIRE_HERE, h->from, h->from_inc, &h->uq, g ? g->epoch : 0, h->epoch);
+	struct wire_msg *r =
+		mg_send(n, WIRE_HERE, h->from, h->from_inc, &h->uq, g ? g->epoch : 0, h->epoch);
 	r->u.where.pid = m->u.ask.pid;
 	r->u.where.node = n->self;
 	r->u.where.inc = n->inc;
 }
 
-/* H: head.serial repeats the epoch of the question, so that an answer counts for that round only. */
+/* H: head.serial repeats the epoch of the question, so that an answer counts for that round only.
+ */
 static void answered(struct mg_node *n, const struct wire_msg *m)
 {
 	const struct wire_head *h = &m->head;
@@ -344,8 +361,7 @@ static void noted(struct mg_node *n, const struct wire_head *h)
 	if (!g || g->epoch != h->epoch)
 		return;
 	if (h->serial == 0 && g->state == G_HERE) {
-		g->announced = true;
-		mg_set_timer(n, MG_TIMER_GUEST + (g - n->guest), 0);
+		settled(n, g);
 	} else if (h->serial == (g->state == G_ENDED) && g->state != G_COMING) {
 		guest_free(n, g);
 	}

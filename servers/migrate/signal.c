@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals for processes that are away: to the home node, which alone knows where the process is, and
- * from there to it. Each hop is resent until answered. The receiver remembers by number what it has
- * answered, so a signal is delivered once; only when the node that had it dies before answering may it
- * be delivered a second time, because nobody can know any more. Until P is released or thawed nobody
- * answers for it: the image may have left without the signal.
+ * Signals for processes that are away: to the home node, which alone knows where the process is,
+ * and from there to it. Each hop is resent until answered. The receiver remembers by number what it
+ * has answered, so a signal is delivered once; only when the node that had it dies before answering
+ * may it be delivered a second time, because nobody can know any more. Until P is released or
+ * thawed nobody answers for it: the image may have left without the signal.
  */
 #include <string.h>
 #include "inside.h"
@@ -69,7 +69,8 @@ static void route(struct mg_node *n, struct mg_signal *g)
 		if (b->state != B_AWAY)
 			return;
 		to = b->node;
-	} else if (home == 0 || home > n->nodes || (n->known[home] && mg_is_dead(n, home, n->known[home]))) {
+	} else if (home == 0 || home > n->nodes ||
+		   (n->known[home] && mg_is_dead(n, home, n->known[home]))) {
 		signal_free(n, g);
 		return;
 	}
@@ -169,7 +170,8 @@ static void received(struct mg_node *n, const struct wire_msg *m)
 		if (a == TAKEN_OVER)
 			heard->here |= bit;
 	}
-	struct wire_msg *r = mg_send(n, WIRE_TOLD, m->head.from, m->head.from_inc, &m->head.uq, 0, 0);
+	struct wire_msg *r =
+		mg_send(n, WIRE_TOLD, m->head.from, m->head.from_inc, &m->head.uq, 0, 0);
 	r->u.told.number = number;
 	r->u.told.here = !!(heard->here & bit);
 }
@@ -182,7 +184,8 @@ static void told(struct mg_node *n, const struct wire_msg *m)
 		if (m->u.told.here)
 			signal_free(n, g);
 		else
-			g->sent = false; /* the news of where it went is on its way; the timer tries again */
+			g->sent = false; /* the news of where it went is on its way; the timer tries
+					    again */
 		return;
 	}
 }

@@ -47,7 +47,8 @@ static struct mg_source *source_of_serial(struct mg_node *n, uint32_t serial)
 	return NULL;
 }
 
-static struct mg_effect *effect(struct mg_node *n, const struct mg_source *s, enum mg_effect_kind kind)
+static struct mg_effect *effect(struct mg_node *n, const struct mg_source *s,
+				enum mg_effect_kind kind)
 {
 	struct mg_effect *e = mg_emit(n, kind);
 	e->slot = index_of(n, s);
@@ -77,7 +78,8 @@ static void finish(struct mg_node *n, struct mg_source *s, enum mg_result result
 	memset(s, 0, sizeof(*s));
 }
 
-/* P stays. D needs to hear ABORT once only: whatever it says about this attempt later is answered so. */
+/* P stays. D needs to hear ABORT once only: whatever it says about this attempt later is answered
+ * so. */
 __attribute__((format(printf, 4, 5))) static void
 give_up(struct mg_node *n, struct mg_source *s, enum mg_result result, const char *fmt, ...)
 {
@@ -188,7 +190,8 @@ void mg_start(struct mg_node *n, const struct mg_job *job)
 		e->node = job->dest;
 		e->cookie = job->cookie;
 		e->value = MG_REFUSED;
-		snprintf(e->text, sizeof(e->text), "%s", why ? why : "too many moves under way on this node");
+		snprintf(e->text, sizeof(e->text), "%s",
+			 why ? why : "too many moves under way on this node");
 		return;
 	}
 	*s = (struct mg_source){
@@ -201,6 +204,13 @@ void mg_start(struct mg_node *n, const struct mg_job *job)
 		.cookie = job->cookie,
 	};
 	enter(n, s, notice_settled(n, &s->uq) ? S_HELLO : S_SETTLE);
+}
+
+void source_settled(struct mg_node *n, const struct wire_uq *uq)
+{
+	struct mg_source *s = source_of(n, uq);
+	if (s && s->state == S_SETTLE && notice_settled(n, uq))
+		enter(n, s, S_HELLO);
 }
 
 bool mg_cancel(struct mg_node *n, uint32_t pid, const char *why)
@@ -313,7 +323,8 @@ static void forgotten(struct mg_node *n, const struct wire_head *h)
 	default:
 		return;
 	}
-	mg_send(n, answer, h->from, h->from_inc, &h->uq, h->epoch, h->serial)->head.ticket = h->ticket;
+	mg_send(n, answer, h->from, h->from_inc, &h->uq, h->epoch, h->serial)->head.ticket =
+		h->ticket;
 }
 
 void source_message(struct mg_node *n, const struct wire_msg *m)
@@ -341,7 +352,8 @@ void source_message(struct mg_node *n, const struct wire_msg *m)
 		effect(n, s, MG_FREEZE);
 		break;
 	case WIRE_REFUSE:
-		/* D refuses only what it does not hold; after PREPARED that cannot be this attempt. */
+		/* D refuses only what it does not hold; after PREPARED that cannot be this attempt.
+		 */
 		if (s->state != S_COMMIT)
 			give_up(n, s, MG_REFUSED, "node %u: %.*s", s->dest, WIRE_TEXT - 20,
 				m->u.refuse.reason);
@@ -365,14 +377,8 @@ void source_timer(struct mg_node *n, uint32_t i)
 		return; /* the kernel answers a freeze within its own deadline */
 	s->waited += s->delay;
 	if (s->state != S_COMMIT && s->waited >= n->par.patience) {
-		give_up(n, s, MG_FAILED, "node %u: %s for %u ms", s->dest, step_name[s->state], s->waited);
-		return;
-	}
-	if (s->state == S_SETTLE) {
-		if (notice_settled(n, &s->uq))
-			enter(n, s, S_HELLO);
-		else
-			mg_set_timer(n, MG_TIMER_SOURCE + i, s->delay);
+		give_up(n, s, MG_FAILED, "node %u: %s for %u ms", s->dest, step_name[s->state],
+			s->waited);
 		return;
 	}
 	speak(n, s);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The destination host's half of a migration; source.c is its mirror. Until PREPARED is sent D may
- * drop what it holds whenever it likes; afterwards only ABORT or the fence of S allows that, because S
- * may have sent COMMIT. When COMMIT is received P is D's.
+ * drop what it holds whenever it likes; afterwards only ABORT or the fence of S allows that,
+ * because S may have sent COMMIT. When COMMIT is received P is D's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -45,7 +45,8 @@ static struct mg_target *target_of_attempt(struct mg_node *n, const struct wire_
 	return NULL;
 }
 
-static struct mg_effect *effect(struct mg_node *n, const struct mg_target *t, enum mg_effect_kind kind)
+static struct mg_effect *effect(struct mg_node *n, const struct mg_target *t,
+				enum mg_effect_kind kind)
 {
 	struct mg_effect *e = mg_emit(n, kind);
 	e->slot = index_of(n, t);
@@ -60,22 +61,26 @@ static struct mg_effect *effect(struct mg_node *n, const struct mg_target *t, en
 
 static struct wire_msg *to_source(struct mg_node *n, const struct mg_target *t, enum wire_type type)
 {
-	struct wire_msg *m = mg_send(n, type, t->source, t->source_inc, &t->uq, t->epoch, t->serial);
+	struct wire_msg *m =
+		mg_send(n, type, t->source, t->source_inc, &t->uq, t->epoch, t->serial);
 	m->head.ticket = t->handle;
 	return m;
 }
 
 static void refuse(struct mg_node *n, const struct wire_head *h, const char *reason)
 {
-	struct wire_msg *m = mg_send(n, WIRE_REFUSE, h->from, h->from_inc, &h->uq, h->epoch, h->serial);
+	struct wire_msg *m =
+		mg_send(n, WIRE_REFUSE, h->from, h->from_inc, &h->uq, h->epoch, h->serial);
 	m->head.ticket = h->ticket;
 	snprintf(m->u.refuse.reason, sizeof(m->u.refuse.reason), "%s", reason);
 }
 
 static void forget(struct mg_node *n, struct mg_target *t)
 {
+	struct wire_uq uq = t->uq;
 	mg_set_timer(n, MG_TIMER_TARGET + index_of(n, t), 0);
 	memset(t, 0, sizeof(*t));
+	source_settled(n, &uq);
 }
 
 /* Give back everything: P is not ours and never will be by this attempt. */
@@ -140,7 +145,8 @@ static void hello(struct mg_node *n, const struct wire_msg *m)
 		uint32_t missing = m->u.hello.features[i] & ~n->features[i];
 		if (missing) {
 			char why[WIRE_TEXT];
-			snprintf(why, sizeof(why), "processor lacks features: word %d, bits %08x", i, missing);
+			snprintf(why, sizeof(why), "processor lacks features: word %d, bits %08x",
+				 i, missing);
 			refuse(n, &m->head, why);
 			return;
 		}
@@ -182,7 +188,8 @@ static void offer(struct mg_node *n, const struct wire_msg *m)
 	t = target_of(n, &h->uq);
 	if (t)
 		drop(n, t);
-	/* It has been here before, and could not come back without its home knowing that it had left. */
+	/* It has been here before, and could not come back without its home knowing that it had
+	 * left. */
 	guest_gone(n, &h->uq);
 	for (t = n->target; t < n->target + MG_TARGETS && t->state != T_FREE; t++)
 		;
@@ -318,8 +325,9 @@ void target_timer(struct mg_node *n, uint32_t i)
 		return;
 	t->waited += t->delay;
 	if (t->state < T_PREPARED && t->waited >= n->par.patience) {
-		drop_and_say(n, t, t->state == T_ADOPT ? "its files cannot be reached from here" :
-							 "the image stopped coming");
+		drop_and_say(n, t,
+			     t->state == T_ADOPT ? "its files cannot be reached from here"
+						 : "the image stopped coming");
 		return;
 	}
 	speak(n, t);

@@ -56,7 +56,8 @@ void transfer_export(const struct mg_effect *e)
 		r = -EPROTO;
 	if (r == 0) {
 		unsigned place = l->exported % MG_WINDOW;
-		r = image_encode(&l->encoder, l->window + (size_t)place * WIRE_CHUNK_MAX, WIRE_CHUNK_MAX);
+		r = image_encode(&l->encoder, l->window + (size_t)place * WIRE_CHUNK_MAX,
+				 WIRE_CHUNK_MAX);
 		l->len[place] = r > 0 ? (size_t)r : 0;
 	}
 	if (r < 0) {
@@ -126,13 +127,15 @@ static long remember_holds(struct arriving *a, const void *buf, size_t len)
 static long expected(const struct arriving *a, const struct wh_pinfo *info)
 {
 	const struct wh_uqpid *u = &info->uqpid;
-	return u->home == a->uqpid.home && u->pid == a->uqpid.pid && u->birth_ns == a->uqpid.birth_ns &&
-			       u->incarnation == a->uqpid.incarnation && info->epoch + 1 == a->epoch ?
-		       0 :
-		       -EINVAL;
+	return u->home == a->uqpid.home && u->pid == a->uqpid.pid &&
+			       u->birth_ns == a->uqpid.birth_ns &&
+			       u->incarnation == a->uqpid.incarnation && info->epoch + 1 == a->epoch
+		       ? 0
+		       : -EINVAL;
 }
 
-/* A zero page of anonymous memory comes by itself at the first touch; over a file it must be there. */
+/* A zero page of anonymous memory comes by itself at the first touch; over a file it must be there.
+ */
 static long set_zero(struct arriving *a, uint64_t at)
 {
 	static const uint8_t zero[IMAGE_PAGE];
@@ -161,8 +164,10 @@ static long set_part(void *ctx, unsigned what, uint64_t arg, const void *buf, si
 void transfer_reserve(const struct mg_effect *e)
 {
 	const struct wire_offer *o = &e->msg.u.offer;
-	struct wh_pinfo info = {
-		.uqpid = uqpid_of(&e->uq, e->pid), .epoch = e->epoch, .uid = o->uid, .pinned = o->pinned};
+	struct wh_pinfo info = {.uqpid = uqpid_of(&e->uq, e->pid),
+				.epoch = e->epoch,
+				.uid = o->uid,
+				.pinned = o->pinned};
 	/* The stub is at the home, unless that home is gone and the parent with it. */
 	uint32_t stub = mg_is_dead(&node, e->uq.home, e->uq.incarnation) ? 0 : e->uq.home;
 	long r = o->pages > UINT32_MAX ? -ENOMEM : wh_proc_create(&info, (uint32_t)o->pages, stub);
@@ -172,13 +177,17 @@ void transfer_reserve(const struct mg_effect *e)
 			snprintf(why, sizeof(why), "not enough free memory for %llu pages",
 				 (unsigned long long)o->pages);
 		else
-			snprintf(why, sizeof(why), "the process cannot be created: %s", strerror((int)-r));
+			snprintf(why, sizeof(why), "the process cannot be created: %s",
+				 strerror((int)-r));
 		mg_reserved(&node, e->serial, false, why);
 		return;
 	}
 	struct arriving *a = &arriving[e->slot];
 	transfer_target_end(e->slot);
-	*a = (struct arriving){.used = true, .handle = e->serial, .epoch = e->epoch, .pid = (int)e->pid,
+	*a = (struct arriving){.used = true,
+			       .handle = e->serial,
+			       .epoch = e->epoch,
+			       .pid = (int)e->pid,
 			       .uqpid = info.uqpid};
 	image_decode_start(&a->decoder, set_part, a);
 	mg_reserved(&node, e->serial, true, "");
@@ -213,8 +222,8 @@ static void adopt_failed(struct arriving *a, const struct wh_hold *h, int error)
 	if (a->failed)
 		return;
 	a->failed = true;
-	snprintf(why, sizeof(why), "file %llx of node %u cannot follow: %s", (unsigned long long)h->hold,
-		 h->tree, strerror(error));
+	snprintf(why, sizeof(why), "file %llx of node %u cannot follow: %s",
+		 (unsigned long long)h->hold, h->tree, strerror(error));
 	mg_adopted(&node, a->handle, false, why);
 }
 
@@ -223,8 +232,8 @@ static void on_adopted(void *arg, const struct wh_msg *reply)
 	struct adoption *o = arg;
 	struct arriving *a = &arriving[o->slot];
 	/*
-	 * Given up meanwhile: the kernel closed this node's share when the copy was dropped, and its request
-	 * came after ours on the same way.
+	 * Given up meanwhile: the kernel closed this node's share when the copy was dropped, and
+	 * its request came after ours on the same way.
 	 */
 	if (a->used && a->handle == o->handle) {
 		if (reply->status < 0)
@@ -245,11 +254,14 @@ static void adopt_next(struct arriving *a, unsigned slot)
 		struct adoption *o = malloc(sizeof(*o));
 		const struct wh_hold *h = &a->holds[a->asked];
 		struct wh_msg m = {.type = FS_ADOPT};
-		*WH_BODY(&m, struct fs_adopt) = (struct fs_adopt){
-			.tree = h->tree, .owner = node.self, .hold = h->hold, .owner_incarnation = node.inc};
+		*WH_BODY(&m, struct fs_adopt) = (struct fs_adopt){.tree = h->tree,
+								  .owner = node.self,
+								  .hold = h->hold,
+								  .owner_incarnation = node.inc};
 		if (o)
 			*o = (struct adoption){.slot = slot, .handle = a->handle, .hold = *h};
-		int r = o ? serve_send(WH_SVC_FILE, &m, NULL, 0, WH_BULK_NONE, on_adopted, o) : -ENOMEM;
+		int r = o ? serve_send(WH_SVC_FILE, &m, NULL, 0, WH_BULK_NONE, on_adopted, o)
+			  : -ENOMEM;
 		if (r < 0) {
 			free(o);
 			adopt_failed(a, h, -r);

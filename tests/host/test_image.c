@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process image: what goes in comes out, whatever the pieces; nothing that was altered or cut gets
- * through, and no bytes, however wrong, make the decoder misbehave (run under ASan and UBSan).
+ * The process image: what goes in comes out, whatever the pieces; nothing that was altered or cut
+ * gets through, and no bytes, however wrong, make the decoder misbehave (run under ASan and UBSan).
  */
 #include "image.h"
 
@@ -78,9 +78,12 @@ static struct process *make(size_t pages, unsigned k, unsigned z, size_t ublock)
 	fill(p->signals, p->signals_len);
 	p->nholds = 2;
 	fill(p->holds, p->nholds * sizeof(p->holds[0]));
-	p->regions[0] = (struct wh_region){.start = 0x400000, .end = 0x500000, .flags = WH_RG_READ | WH_RG_FILE};
-	p->regions[1] = (struct wh_region){.start = 0x500000, .end = 0x800000, .flags = WH_RG_WRITE};
-	p->regions[2] = (struct wh_region){.start = 0x7f0000000000, .end = 0x7f0000400000, .flags = WH_RG_STACK};
+	p->regions[0] = (struct wh_region){
+		.start = 0x400000, .end = 0x500000, .flags = WH_RG_READ | WH_RG_FILE};
+	p->regions[1] =
+		(struct wh_region){.start = 0x500000, .end = 0x800000, .flags = WH_RG_WRITE};
+	p->regions[2] = (struct wh_region){
+		.start = 0x7f0000000000, .end = 0x7f0000400000, .flags = WH_RG_STACK};
 	p->nregions = 3;
 	uint64_t at = 0x400000;
 	for (size_t i = 0; i < pages; i++, at += k * IMAGE_PAGE) {
@@ -93,7 +96,8 @@ static struct process *make(size_t pages, unsigned k, unsigned z, size_t ublock)
 	}
 	p->pages = pages;
 	p->info.private_pages = (uint32_t)pages;
-	p->info.uqpid = (struct wh_uqpid){.home = 1, .pid = 1 << 20 | 7, .incarnation = 3, .birth_ns = 99};
+	p->info.uqpid =
+		(struct wh_uqpid){.home = 1, .pid = 1 << 20 | 7, .incarnation = 3, .birth_ns = 99};
 	p->info.epoch = 4;
 	return p;
 }
@@ -226,8 +230,10 @@ static struct bytes encode(struct process *p, size_t piece)
 	return b;
 }
 
-/* In pieces of at most `piece` bytes, each in an allocation of its own so that ASan sees its end. */
-static int decode(const uint8_t *p, size_t len, size_t piece, struct process *into, struct image_decoder *d)
+/* In pieces of at most `piece` bytes, each in an allocation of its own so that ASan sees its end.
+ */
+static int decode(const uint8_t *p, size_t len, size_t piece, struct process *into,
+		  struct image_decoder *d)
 {
 	int r = 0;
 	into->pages = 0;
@@ -248,12 +254,14 @@ static int decode(const uint8_t *p, size_t len, size_t piece, struct process *in
 static bool same(const struct process *a, const struct process *b)
 {
 	return memcmp(&a->info, &b->info, sizeof(a->info)) == 0 &&
-	       memcmp(&a->regs, &b->regs, sizeof(a->regs)) == 0 && memcmp(a->fpu, b->fpu, 512) == 0 &&
-	       a->ublock_len == b->ublock_len && memcmp(a->ublock, b->ublock, a->ublock_len) == 0 &&
-	       a->signals_len == b->signals_len && memcmp(a->signals, b->signals, a->signals_len) == 0 &&
-	       a->nholds == b->nholds && memcmp(a->holds, b->holds, sizeof(a->holds)) == 0 &&
-	       a->nregions == b->nregions && memcmp(a->regions, b->regions, sizeof(a->regions)) == 0 &&
-	       a->pages == b->pages && memcmp(a->page, b->page, a->pages * sizeof(*a->page)) == 0;
+	       memcmp(&a->regs, &b->regs, sizeof(a->regs)) == 0 &&
+	       memcmp(a->fpu, b->fpu, 512) == 0 && a->ublock_len == b->ublock_len &&
+	       memcmp(a->ublock, b->ublock, a->ublock_len) == 0 &&
+	       a->signals_len == b->signals_len &&
+	       memcmp(a->signals, b->signals, a->signals_len) == 0 && a->nholds == b->nholds &&
+	       memcmp(a->holds, b->holds, sizeof(a->holds)) == 0 && a->nregions == b->nregions &&
+	       memcmp(a->regions, b->regions, sizeof(a->regions)) == 0 && a->pages == b->pages &&
+	       memcmp(a->page, b->page, a->pages * sizeof(*a->page)) == 0;
 }
 
 /* ---- tests ---- */
@@ -283,23 +291,26 @@ static void test_digest(void)
 
 static void test_round_trip(void)
 {
-	static const size_t sizes[][4] = {
-		/* pages, every, zero every, bytes of U-block */
-		{0, 1, 1, 1}, {1, 1, 2, 20}, {5, 1, 1, 16384}, {600, 1, 7, 16385}, {700, 2, 3, 100000}, {530, 1, 999, 0}};
+	static const size_t sizes[][4] = {/* pages, every, zero every, bytes of U-block */
+					  {0, 1, 1, 1},	       {1, 1, 2, 20},
+					  {5, 1, 1, 16384},    {600, 1, 7, 16385},
+					  {700, 2, 3, 100000}, {530, 1, 999, 0}};
 	struct process *in = NULL, *out = make(0, 1, 1, 0);
 	bool ok = true, chunks = true;
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		in = make(sizes[i][0], (unsigned)sizes[i][1], (unsigned)sizes[i][2], sizes[i][3]);
 		struct image_decoder d;
 		struct bytes whole = encode(in, 4 << 20), odd = encode(in, 61440);
-		ok &= whole.len > 0 && decode(whole.p, whole.len, whole.len, out, &d) == 0 && d.done &&
-		      same(in, out) && d.digest == whole.digest && d.header.info.epoch == 4;
+		ok &= whole.len > 0 && decode(whole.p, whole.len, whole.len, out, &d) == 0 &&
+		      d.done && same(in, out) && d.digest == whole.digest &&
+		      d.header.info.epoch == 4;
 		chunks &= odd.len == whole.len && memcmp(odd.p, whole.p, odd.len) == 0;
 		free(odd.p);
 		odd = encode(in, 7);
 		chunks &= odd.len == whole.len && memcmp(odd.p, whole.p, odd.len) == 0;
 		for (size_t piece = 1; piece < 5000; piece = piece * 3 + 1) {
-			chunks &= decode(whole.p, whole.len, piece, out, &d) == 0 && d.done && same(in, out);
+			chunks &= decode(whole.p, whole.len, piece, out, &d) == 0 && d.done &&
+				  same(in, out);
 		}
 		free(odd.p);
 		free(whole.p);
@@ -320,11 +331,13 @@ static void test_truncated(void)
 		int r = decode(b.p, len, 999, out, &d);
 		bad += d.done || r != 0;
 	}
-	check("an image cut at any byte is never complete", bad == 0, "a cut one was taken or called wrong");
+	check("an image cut at any byte is never complete", bad == 0,
+	      "a cut one was taken or called wrong");
 	struct image_decoder d;
 	b.p = realloc(b.p, b.len + 1);
 	b.p[b.len] = 0;
-	check("a byte after the end is an error", decode(b.p, b.len + 1, b.len + 1, out, &d) == -EPROTO, "taken");
+	check("a byte after the end is an error",
+	      decode(b.p, b.len + 1, b.len + 1, out, &d) == -EPROTO, "taken");
 	free(b.p);
 	destroy(in);
 	destroy(out);
@@ -353,7 +366,8 @@ static void test_flipped(void)
 /* Interesting values into lengths and counts, cuts, repeats and noise. */
 static void mutate(uint8_t *p, size_t *len)
 {
-	static const uint64_t odd[] = {0, 1, 7, 8, 4095, 4096, 65536, 262144, 1ull << 32, 1ull << 47,
+	static const uint64_t odd[] = {0,	   1,	  7,	  8,	      4095,
+				       4096,	   65536, 262144, 1ull << 32, 1ull << 47,
 				       1ull << 63, ~0ull, ~7ull};
 	for (unsigned n = 1 + pick(3); n; n--) {
 		size_t at = pick((uint32_t)*len);
@@ -363,11 +377,13 @@ static void mutate(uint8_t *p, size_t *len)
 			break;
 		case 1:
 			at &= ~(size_t)7;
-			memcpy(p + at, &odd[pick(sizeof(odd) / sizeof(odd[0]))], *len - at < 8 ? *len - at : 8);
+			memcpy(p + at, &odd[pick(sizeof(odd) / sizeof(odd[0]))],
+			       *len - at < 8 ? *len - at : 8);
 			break;
 		case 2:
 			at &= ~(size_t)3;
-			memcpy(p + at, &odd[pick(sizeof(odd) / sizeof(odd[0]))], *len - at < 4 ? *len - at : 4);
+			memcpy(p + at, &odd[pick(sizeof(odd) / sizeof(odd[0]))],
+			       *len - at < 4 ? *len - at : 4);
 			break;
 		case 3: {
 			size_t from = pick((uint32_t)*len), n8 = 8 * (1 + pick(40));
@@ -417,13 +433,15 @@ static void test_fuzz(unsigned rounds)
 		int r = decode(p, len, 1 + pick((uint32_t)len), out, &d);
 		taken += d.done;
 		rejected += r != 0;
-		wrong += (d.done && r == 0 && !repaired && (len != s->len || memcmp(p, s->p, len))) ||
+		wrong += (d.done && r == 0 && !repaired &&
+			  (len != s->len || memcmp(p, s->p, len))) ||
 			 (r != 0 && !d.why[0]);
 	}
 	printf("# %u mutants: %zu taken, %zu rejected, %zu cut short\n", rounds, taken, rejected,
 	       rounds - taken - rejected);
 	check("mutated images do no harm", wrong == 0, "an altered image was taken");
-	check("mutants reach every depth", taken > rounds / 100 && rejected > rounds / 4, "too shallow");
+	check("mutants reach every depth", taken > rounds / 100 && rejected > rounds / 4,
+	      "too shallow");
 	for (int i = 0; i < 3; i++) {
 		free(b[i].p);
 		destroy(in[i]);
@@ -457,8 +475,8 @@ static void test_errors(void)
 	in->signals_len = sizeof(in->signals);
 	in->nholds = 3;
 	b.p[8] ^= 2;
-	check("another version is named", decode(b.p, b.len, 4096, out, &d) == -EPROTO && strstr(d.why, "version 3"),
-	      d.why);
+	check("another version is named",
+	      decode(b.p, b.len, 4096, out, &d) == -EPROTO && strstr(d.why, "version 3"), d.why);
 	free(b.p);
 	destroy(in);
 	destroy(out);

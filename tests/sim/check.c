@@ -45,7 +45,8 @@ static void may_run(uint32_t p, uint32_t node)
 		fail("process %u runs on node %u after its parent was told that it ended", p, node);
 	if (sim.node[node].copy[p].snap.steps != t->steps)
 		fail("process %u resumes at step %llu, had reached %llu", p,
-		     (unsigned long long)sim.node[node].copy[p].snap.steps, (unsigned long long)t->steps);
+		     (unsigned long long)sim.node[node].copy[p].snap.steps,
+		     (unsigned long long)t->steps);
 	if (sim.node[node].copy[p].snap.signals != t->signals_got)
 		fail("process %u has lost a signal on the way", p);
 }
@@ -86,9 +87,11 @@ void truth_released(uint32_t p, uint32_t node, bool lost)
 	struct truth *t = &sim.truth[p];
 	if (lost) {
 		if (t->owner == node && !t->doubtful)
-			fail("process %u given up as lost by node %u, whose destination lives", p, node);
+			fail("process %u given up as lost by node %u, whose destination lives", p,
+			     node);
 		if (t->owner && t->owner != node)
-			fail("process %u given up as lost by node %u, runs on node %u", p, node, t->owner);
+			fail("process %u given up as lost by node %u, runs on node %u", p, node,
+			     t->owner);
 		t->owner = 0;
 		t->transit = 0;
 		t->doubtful = false;
@@ -128,7 +131,8 @@ void truth_child(uint32_t p, uint32_t node, int32_t status)
 	struct truth *t = &sim.truth[p];
 	counts.told++;
 	if (node != t->home || t->home_died)
-		fail("node %u was told of the end of process %u, whose parent is not there", node, p);
+		fail("node %u was told of the end of process %u, whose parent is not there", node,
+		     p);
 	if (t->told++)
 		fail("the parent of process %u was told twice that it ended", p);
 	const struct node *last = &sim.node[t->exited_on];
@@ -136,7 +140,8 @@ void truth_child(uint32_t p, uint32_t node, int32_t status)
 	if (t->exited && status != t->status && !words_lost)
 		fail("the parent of process %u got status %d instead of %d", p, status, t->status);
 	if (!t->exited && t->owner && !t->doubtful)
-		fail("the parent of process %u was told that it ended, it lives on node %u", p, t->owner);
+		fail("the parent of process %u was told that it ended, it lives on node %u", p,
+		     t->owner);
 }
 
 void truth_signal(uint32_t p, uint32_t node, uint32_t number)
@@ -160,8 +165,8 @@ void truth_report(const struct mg_effect *e, uint32_t node)
 		fail("two reports of one attempt to move process %u", a->proc);
 	if (e->value == MG_MOVED && t->owner == node)
 		fail("process %u reported as moved is still on node %u", a->proc, node);
-	if ((e->value == MG_FAILED || e->value == MG_REFUSED || e->value == MG_CANCELLED) && !t->exited &&
-	    t->owner != node)
+	if ((e->value == MG_FAILED || e->value == MG_REFUSED || e->value == MG_CANCELLED) &&
+	    !t->exited && t->owner != node)
 		fail("process %u reported as staying is not on node %u", a->proc, node);
 	if (e->value == MG_LOST && t->owner)
 		fail("process %u reported as lost runs on node %u", a->proc, t->owner);
@@ -181,8 +186,8 @@ static void final_tables(uint32_t k)
 			fail("node %u: signal left to pid %x", k, m->signal[i].pid);
 	for (uint32_t i = 0; i < MG_GUESTS; i++) {
 		const struct mg_guest *g = &m->guest[i];
-		if (g->state != G_FREE && (g->state != G_HERE || !g->announced ||
-					   sim.truth[proc_of(&g->uq)].owner != k))
+		if (g->state != G_FREE &&
+		    (g->state != G_HERE || !g->announced || sim.truth[proc_of(&g->uq)].owner != k))
 			fail("node %u: guest entry left in state %d", k, g->state);
 	}
 	for (uint32_t i = 0; i < MG_STUBS; i++) {
@@ -212,7 +217,8 @@ static void final_process(uint32_t p)
 			fail("process %u: stub left on node %u", p, k);
 	}
 	if (t->exited ? owner != 0 : owner != t->owner && !t->doubtful)
-		fail("process %u should be on node %u at the end, is on node %u", p, t->owner, owner);
+		fail("process %u should be on node %u at the end, is on node %u", p, t->owner,
+		     owner);
 	if (t->doubtful && owner)
 		fail("process %u runs on node %u, nobody knows why", p, owner);
 	if (t->told && owner)
@@ -235,8 +241,8 @@ void truth_final(void)
 			final_tables(k);
 	for (const struct attempt *a = sim.attempt; a < sim.attempt + sim.attempts; a++)
 		if (!a->dead && a->reports != 1)
-			fail("attempt to move process %u from node %u to %u: %u reports", a->proc, a->node,
-			     a->dest, a->reports);
+			fail("attempt to move process %u from node %u to %u: %u reports", a->proc,
+			     a->node, a->dest, a->reports);
 }
 
 /* Which steps of which migrations are hit when something happens to a node (0: to all)? */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sim [--runs N] [--seed S] [--trace]: N seeded scenarios. Exit status 0: every invariant held, and, from
- * 20,000 runs on, every fault has hit every step. A failing seed is printed; --seed S --runs 1 --trace
- * replays it.
+ * sim [--runs N] [--seed S] [--trace]: N seeded scenarios. Exit status 0: every invariant held,
+ * and, from 20,000 runs on, every fault has hit every step. A failing seed is printed; --seed S
+ * --runs 1 --trace replays it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +40,8 @@ static void end(uint32_t p)
 {
 	const struct truth *t = &sim.truth[p];
 	uint32_t k = t->owner;
-	if (!k || t->transit || (sim.node[k].copy[p].state != RUN && sim.node[k].copy[p].state != FREEZING))
+	if (!k || t->transit ||
+	    (sim.node[k].copy[p].state != RUN && sim.node[k].copy[p].state != FREEZING))
 		return;
 	say("EXIT process %u on node %u", p, k);
 	count_fault(k, F_EXIT);
@@ -178,8 +179,8 @@ static void prepare(void)
 		struct truth *t = &sim.truth[p];
 		t->home = t->owner = 1 + pick(par->nodes);
 		t->pid = t->home << 20 | (p + 1);
-		t->uq = (struct wire_uq){.birth = 1000 + p, .home = t->home,
-					 .incarnation = sim.node[t->home].inc};
+		t->uq = (struct wire_uq){
+			.birth = 1000 + p, .home = t->home, .incarnation = sim.node[t->home].inc};
 		sim.node[t->home].copy[p].state = RUN;
 	}
 	plan(DO_MOVE, 1 + pick(10), 3000);
@@ -221,9 +222,10 @@ static bool run(uint64_t seed, bool trace)
 
 static bool summary(void)
 {
-	static const char *const step[] = {"", "SETTLE", "HELLO", "OFFER", "FREEZE", "IMAGE", "COMMIT",
-					   "after DONE"};
-	static const char *const fault[] = {"crash S", "crash D", "crash H", "partition", "cancel", "exit"};
+	static const char *const step[] = {"",	     "SETTLE", "HELLO",	 "OFFER",
+					   "FREEZE", "IMAGE",  "COMMIT", "after DONE"};
+	static const char *const fault[] = {"crash S",	 "crash D", "crash H",
+					    "partition", "cancel",  "exit"};
 	static const char *const result[] = {"moved", "refused", "failed", "cancelled", "lost"};
 	static const char *const wire[WIRE_TYPES] = {
 #define WIRE(name, number, body, way, meaning) [number] = #name,
@@ -237,7 +239,8 @@ static bool summary(void)
 	for (uint32_t s = 1; s <= S_STATES; s++) {
 		printf("\n%-12s", step[s]);
 		for (uint32_t f = 0; f < FAULTS; f++) {
-			/* A frozen process cannot exit; what is done cannot be cancelled: no such cells. */
+			/* A frozen process cannot exit; what is done cannot be cancelled: no such
+			 * cells. */
 			bool none = (f == F_EXIT && (s == S_IMAGE || s == S_COMMIT)) ||
 				    (f == F_CANCEL && s == S_STATES);
 			if (none)
@@ -247,8 +250,8 @@ static bool summary(void)
 			full &= none || counts.step[s][f] > 0;
 		}
 	}
-	printf("\n\n%-12s%11s%11s%11s%11s%11s%11s\n", "message", "sent", "lost", "cut", "twice", "late",
-	       "to a dead");
+	printf("\n\n%-12s%11s%11s%11s%11s%11s%11s\n", "message", "sent", "lost", "cut", "twice",
+	       "late", "to a dead");
 	for (uint32_t t = 1; t < WIRE_TYPES; t++) {
 		printf("%-12s", wire[t]);
 		for (uint32_t f = 0; f < WIRE_FAULTS; f++) {
@@ -261,7 +264,8 @@ static bool summary(void)
 	for (uint32_t r = 0; r < MG_RESULTS; r++)
 		printf(" %s %llu", result[r], (unsigned long long)counts.results[r]);
 	printf(", unreported because the source crashed: the rest\n"
-	       "resumed %llu, exited at home %llu, away %llu, died with a node %llu, parents told %llu\n"
+	       "resumed %llu, exited at home %llu, away %llu, died with a node %llu, parents told "
+	       "%llu\n"
 	       "crashes %llu, restarts %llu, declared dead %llu, signals %llu, events %llu\n",
 	       (unsigned long long)counts.resumed, (unsigned long long)counts.exits_home,
 	       (unsigned long long)counts.exits_away, (unsigned long long)counts.lost,
@@ -293,7 +297,8 @@ int main(int argc, char **argv)
 		bad += !run(seed + i, trace);
 	bool full = quiet || summary();
 	if (bad)
-		printf("not ok sim: %llu runs violated an invariant; replay with --seed S --runs 1 --trace\n",
+		printf("not ok sim: %llu runs violated an invariant; replay with --seed S --runs 1 "
+		       "--trace\n",
 		       (unsigned long long)bad);
 	else if (runs >= FULL_COVERAGE && !full)
 		printf("not ok sim: some fault has never hit some step\n");

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deterministic simulator of the migration handlers: the real machines of servers/migrate on up to
- * four nodes in virtual time, over a network that loses, repeats, delays and cuts, on nodes that crash
- * and come back. Everything random comes from one seed per run, so a failing run replays.
+ * four nodes in virtual time, over a network that loses, repeats, delays and cuts, on nodes that
+ * crash and come back. Everything random comes from one seed per run, so a failing run replays.
  *
- * world.c  event queue, network, nodes and the model of a kernel   check.c  the truth and the invariants
- * main.c   scenarios, options, summary
+ * world.c  event queue, network, nodes and the model of a kernel   check.c  the truth and the
+ * invariants main.c   scenarios, options, summary
  */
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H
@@ -14,8 +14,8 @@
 #include <stdint.h>
 #include "machine.h"
 
-#define NODES 4
-#define PROCS 3
+#define NODES  4
+#define PROCS  3
 #define TIMERS MG_TIMERS
 
 /* What travels in the chunks of an image: the state of P when it was frozen. */
@@ -32,7 +32,7 @@ struct copy {
 	uint32_t epoch, serial; /* serial of the freeze or handle of the target */
 	uint32_t chunks_in;
 	struct snapshot snap; /* ARRIVING: as decoded; else the live state */
-	uint64_t late;        /* signals that came while frozen */
+	uint64_t late;	      /* signals that came while frozen */
 };
 
 struct node {
@@ -43,7 +43,16 @@ struct node {
 	struct mg_node m;
 };
 
-enum event_kind { E_MESSAGE, E_TIMER, E_FROZEN, E_ADOPTED, E_NODE_UP, E_FENCE, E_RESTART, E_SCRIPT };
+enum event_kind {
+	E_MESSAGE,
+	E_TIMER,
+	E_FROZEN,
+	E_ADOPTED,
+	E_NODE_UP,
+	E_FENCE,
+	E_RESTART,
+	E_SCRIPT
+};
 
 enum script { DO_MOVE, DO_CANCEL, DO_EXIT, DO_SIGNAL, DO_ORPHAN, DO_CUT, DO_HEAL, DO_SCRIPTS };
 
@@ -61,15 +70,15 @@ struct event {
 struct truth {
 	struct wire_uq uq;
 	uint32_t pid, home, owner; /* owner 0: dead */
-	uint32_t transit;          /* COMMIT to this node is sent and not received */
-	uint32_t committer;        /* who sent it */
-	bool doubtful;             /* one of the two died meanwhile: P may be lost, or not */
+	uint32_t transit;	   /* COMMIT to this node is sent and not received */
+	uint32_t committer;	   /* who sent it */
+	bool doubtful;		   /* one of the two died meanwhile: P may be lost, or not */
 	bool exited, home_died;
 	int32_t status;
 	uint32_t exited_on, exited_inc; /* if that died since, its last words may be lost */
 	uint64_t steps, signals_sent, signals_got;
 	uint32_t parent; /* the last one it was given */
-	uint32_t told; /* how often the parent was told */
+	uint32_t told;	 /* how often the parent was told */
 };
 
 struct attempt {
@@ -82,11 +91,11 @@ struct attempt {
 struct params {
 	uint32_t nodes, procs;
 	uint32_t loss, dup, late; /* per mille */
-	uint32_t echo;            /* ms: everything arrives once more so much later; 0: no */
-	uint32_t refuse;          /* per mille, of every question to the kernel model */
-	uint32_t ambush;          /* per mille of arrivals: crash of one end, and D cut off from P's home */
-	uint32_t crashes;         /* left to happen */
-	uint64_t crash_at[4];     /* number of the machine event */
+	uint32_t echo;		  /* ms: everything arrives once more so much later; 0: no */
+	uint32_t refuse;	  /* per mille, of every question to the kernel model */
+	uint32_t ambush;  /* per mille of arrivals: crash of one end, and D cut off from P's home */
+	uint32_t crashes; /* left to happen */
+	uint64_t crash_at[4]; /* number of the machine event */
 };
 
 struct sim {
@@ -109,7 +118,8 @@ enum fault { F_CRASH_S, F_CRASH_D, F_CRASH_H, F_CUT, F_CANCEL, F_EXIT, FAULTS };
 enum wire_fault { W_SENT, W_LOST, W_CUT, W_TWICE, W_LATE, W_DEAD, WIRE_FAULTS };
 struct counts {
 	uint64_t runs, events, starts, results[MG_RESULTS];
-	uint64_t step[S_STATES + 1][FAULTS]; /* row S_STATES: D runs P, S released or not, not yet known to D */
+	uint64_t step[S_STATES + 1]
+		     [FAULTS]; /* row S_STATES: D runs P, S released or not, not yet known to D */
 	uint64_t wire[WIRE_TYPES][WIRE_FAULTS];
 	uint64_t crashes, restarts, declared, exits_home, exits_away, lost, told, resumed, signals;
 };

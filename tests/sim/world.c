@@ -150,7 +150,8 @@ static void transmit(const struct wire_msg *m, const struct snapshot *snap)
 
 /* ---- kernel model: executing effects ---- */
 
-static void answer_later(enum event_kind kind, uint32_t k, uint32_t a, uint32_t serial, uint32_t delay)
+static void answer_later(enum event_kind kind, uint32_t k, uint32_t a, uint32_t serial,
+			 uint32_t delay)
 {
 	struct event e = {.kind = kind, .node = k, .inc = sim.node[k].inc, .a = a, .b = serial};
 	world_at(delay, &e);
@@ -210,7 +211,8 @@ static void import(uint32_t k, const struct mg_effect *e, const struct snapshot 
 	}
 	c->snap = *in;
 	c->chunks_in++;
-	mg_imported(&sim.node[k].m, e->serial, true, in->chunk + 1 == in->chunks, in->steps * 31 + 7, "");
+	mg_imported(&sim.node[k].m, e->serial, true, in->chunk + 1 == in->chunks,
+		    in->steps * 31 + 7, "");
 }
 
 static void kill_here(uint32_t k, const struct mg_effect *e)
@@ -238,7 +240,8 @@ static void execute(uint32_t k, const struct mg_effect *e, const struct snapshot
 		}
 		if (h->type == WIRE_COMMIT)
 			truth_commit_sent(proc_of(&h->uq), h);
-		say("  %u: %s to %u epoch %u #%u", k, wire_name(h->type), h->to, h->epoch, h->serial);
+		say("  %u: %s to %u epoch %u #%u", k, wire_name(h->type), h->to, h->epoch,
+		    h->serial);
 		transmit(&e->msg, &out);
 		break;
 	}
@@ -267,8 +270,9 @@ static void execute(uint32_t k, const struct mg_effect *e, const struct snapshot
 		const struct copy *c = &d->copy[proc_of(&e->uq)];
 		if (c->state != FROZEN)
 			fail("node %u exports a process that is not frozen", k);
-		mg_exported(&d->m, e->serial, !chance(sim.par.refuse / 4), e->value + 1 == c->snap.chunks,
-			    c->snap.steps * 31 + 7, "simulated export error");
+		mg_exported(&d->m, e->serial, !chance(sim.par.refuse / 4),
+			    e->value + 1 == c->snap.chunks, c->snap.steps * 31 + 7,
+			    "simulated export error");
 		break;
 	}
 	case MG_RELEASE:
@@ -305,7 +309,8 @@ static void execute(uint32_t k, const struct mg_effect *e, const struct snapshot
 	case MG_RESUME: {
 		uint32_t p = proc_of(&e->uq);
 		say("  %u: resume process %u", k, p);
-		if (d->copy[p].state != ARRIVING || d->copy[p].serial != e->serial || !d->copy[p].adopted)
+		if (d->copy[p].state != ARRIVING || d->copy[p].serial != e->serial ||
+		    !d->copy[p].adopted)
 			fail("node %u resumes process %u, which is not prepared", k, p);
 		truth_resumed(p, k);
 		d->copy[p].epoch = e->epoch;
@@ -376,7 +381,8 @@ static void boot(uint32_t k)
 	mg_init(&d->m, k, d->inc, sim.par.nodes, &par, features);
 }
 
-/* The failure detector: every node hears of k's incarnation, or of the operator's word, some time. */
+/* The failure detector: every node hears of k's incarnation, or of the operator's word, some time.
+ */
 static void news(uint32_t k, enum event_kind kind)
 {
 	for (uint32_t j = 1; j <= sim.par.nodes; j++) {
@@ -413,7 +419,9 @@ static void restart(uint32_t k, bool never)
 	counts.restarts++;
 	news(k, E_NODE_UP);
 	for (uint32_t j = 1; j <= sim.par.nodes; j++) {
-		struct event e = {.kind = sim.node[j].gone ? E_FENCE : E_NODE_UP, .node = k, .a = j,
+		struct event e = {.kind = sim.node[j].gone ? E_FENCE : E_NODE_UP,
+				  .node = k,
+				  .a = j,
 				  .b = sim.node[j].inc};
 		if (j != k)
 			world_at(10 + pick(800), &e);
@@ -450,8 +458,8 @@ static void deliver(const struct event *e)
 	struct node *d = &sim.node[e->node];
 	switch (e->kind) {
 	case E_MESSAGE:
-		say("%u <- %s from %u epoch %u #%u", e->node, wire_name(e->msg.head.type), e->msg.head.from,
-		    e->msg.head.epoch, e->msg.head.serial);
+		say("%u <- %s from %u epoch %u #%u", e->node, wire_name(e->msg.head.type),
+		    e->msg.head.from, e->msg.head.epoch, e->msg.head.serial);
 		mg_message(&d->m, &e->msg);
 		break;
 	case E_TIMER:

@@ -16,7 +16,8 @@ static const char help[] =
 static int two_numbers(const char *pid, const char *node)
 {
 	char request[64];
-	if (strspn(pid, "0123456789") != strlen(pid) || strspn(node, "0123456789") != strlen(node) ||
+	if (strspn(pid, "0123456789") != strlen(pid) ||
+	    strspn(node, "0123456789") != strlen(node) ||
 	    snprintf(request, sizeof(request), "%s %s", pid, node) >= (int)sizeof(request)) {
 		fputs(help, stderr);
 		return 2;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* view: the U-block of a process: its call, names, objects, markers, duplicates, and the verdict per node. */
+/* view: the U-block of a process: its call, names, objects, markers, duplicates, and the verdict
+ * per node. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,8 @@ int main(int argc, char **argv)
 	static char text[65536];
 	char *end;
 	if (argc == 2 && !strcmp(argv[1], "--help")) {
-		puts("usage: view PID   what the process has seen of its environment, and where it may move");
+		puts("usage: view PID   what the process has seen of its environment, and where it "
+		     "may move");
 		return 0;
 	}
 	long pid = argc == 2 ? strtol(argv[1], &end, 10) : 0;
