@@ -104,6 +104,7 @@ static void one_group(void)
 #define MAY_IN(type)  {.way = READ, .size = sizeof(type), .may_be_null = true}
 #define MAY_OUT(type) {.way = WRITTEN, .size = sizeof(type), .may_be_null = true}
 #define PATH	      {.way = NAME, .size = 2, .name = "file"}
+#define PROGRAM	      {.way = NAME, .size = 2, .name = "program"}
 #define NEW	      {.way = NAME, .size = 2, .name = "new"}
 #define LINK	      {.way = NAME, .size = 2, .name = "link"}
 #define IOV(dir)      IOV_##dir
@@ -146,10 +147,13 @@ static void prepare(void)
 
 	if (!mkdtemp(dir) || chdir(dir) < 0 || symlink("file", "link") < 0)
 		t_die("%s", dir);
-	int fd = open("file", O_RDWR | O_CREAT, 0755);
+	int fd = open("file", O_RDWR | O_CREAT, 0644);
 
 	t_write_all(fd, "0123456789012345678901234567890123456789", 40);
 	dup2(fd, FILE_FD);
+	fd = open("program", O_WRONLY | O_CREAT, 0755);
+	t_write_all(fd, "is none", 7);
+	close(fd);
 	dup2(open(".", O_RDONLY | O_DIRECTORY), DIR_FD);
 	fd = open("/dev/console", O_RDWR | O_NOCTTY);
 	if (!t_whimbrel() || fd < 0)
