@@ -218,9 +218,11 @@ int dev_stat(const char *path, struct fs_attr *a)
 		a->rdev = d ? d->rdev : !strcmp(name, "tty") ? 0x500 : 0x501;
 		return 0;
 	}
-	if (!strcmp(name, "fd")) {
-		pseudo_attr(a, path, S_IFDIR | 0555);
-		return 0;
+	if (!strncmp(name, "fd", 2) && (name[2] == 0 || name[2] == '/')) {
+		char in_proc[32];
+		struct text t = TEXT(in_proc, sizeof in_proc);
+		text_printf(&t, "/proc/self/%s", name);
+		return procfs_stat(in_proc, a);
 	}
 	if (!strcmp(name, "stdin") || !strcmp(name, "stdout") || !strcmp(name, "stderr")) {
 		pseudo_attr(a, path, S_IFLNK | 0777);

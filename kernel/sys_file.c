@@ -190,18 +190,37 @@ static struct ofile *open_tree(struct path *path, u32 flags, u32 mode, int *err)
 	return f;
 }
 
+/* /dev/stdin, /proc/self/fd/3. A file is opened again through the hold there is (it may have no name any more), from
+ * its start and with no more rights; anything else is the same description. */
+static struct ofile *open_alias(int fd, u32 flags, int *err)
+{
+	struct ofile *f = fd_get(current, fd);
+	*err = f ? 0 : -ENOENT;
+	if (!f)
+		return NULL;
+	if (!f->fobj) {
+		ofile_ref(f);
+		return f;
+	}
+	if ((f->flags & O_ACCMODE) != O_RDWR && (f->flags & O_ACCMODE) != (flags & O_ACCMODE))
+		*err = -EACCES;
+	else if (flags & O_TRUNC && f->ops == &regular_ops)
+		*err = fobj_truncate(f->fobj, 0);
+	if (*err)
+		return NULL;
+	fobj_ref(f->fobj);
+	f = regular_open(f->fobj, flags);
+	*err = f ? 0 : -ENOMEM;
+	return f;
+}
+
 struct ofile *file_open_path(struct path *path, u32 flags, u32 mode, int *err)
 {
 	struct ofile *f = NULL;
 	int alias = path->kind == PATH_TREE ? -1 : proc_fd_alias(path->name);
 	*err = 0;
-	if (alias >= 0) { /* /dev/stdin, /proc/self/fd/3: the same description again */
-		f = fd_get(current, alias);
-		*err = f ? 0 : -ENOENT;
-		if (f)
-			ofile_ref(f);
-		return f;
-	}
+	if (alias >= 0)
+		return open_alias(alias, flags, err);
 	switch (path->kind) {
 	case PATH_TREE:
 		return open_tree(path, flags, mode, err);
