@@ -55,8 +55,7 @@ enum mg_result {
 struct mg_effect {
 	enum mg_effect_kind kind;
 	uint16_t slot, timer; /* slot: index of the source or target entry */
-	uint32_t serial; /* source: of the attempt; target: handle of the entry; echo it in answers
-			  */
+	uint32_t serial; /* of the attempt (source), handle of the entry (target): echo it */
 	uint32_t delay;	 /* ms */
 	uint32_t epoch, pid, node, inc, last;
 	uint64_t value, cookie;
@@ -213,8 +212,7 @@ void mg_adopted(struct mg_node *n, uint32_t handle, bool ok, const char *reason)
 
 /* notice.c: a process that is a guest here ended by itself. */
 void mg_exited(struct mg_node *n, const struct wire_uq *uq, int32_t status);
-/* signal.c: somebody here signals a process that is not here. False: table full, try again later.
- */
+/* signal.c: somebody here signals a process that is not here. False: the table is full. */
 bool mg_kill(struct mg_node *n, uint32_t pid, uint32_t signo);
 /* The same for the news that the parent of a process that is away has ended. */
 bool mg_orphan(struct mg_node *n, uint32_t pid, uint32_t new_parent);

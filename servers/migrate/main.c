@@ -47,7 +47,6 @@ static void on_frozen(const struct wh_event *ev)
 		mg_frozen(&node, s->serial, false, why);
 	} else {
 		moves_frozen(s->cookie);
-		s->offer.pages = info.private_pages;
 		mg_frozen(&node, s->serial, true, "");
 	}
 	effects_run();

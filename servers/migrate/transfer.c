@@ -13,7 +13,7 @@
 
 struct leaving {
 	struct image_encoder encoder;
-	uint32_t serial, exported;
+	uint32_t serial, pid, exported;
 	uint8_t *window; /* MG_WINDOW chunks; NULL: slot not in use */
 	size_t len[MG_WINDOW];
 };
@@ -22,8 +22,8 @@ static struct leaving leaving[MG_SOURCES];
 
 static long get_part(void *ctx, unsigned what, uint64_t arg, void *buf, size_t len)
 {
-	const struct mg_source *s = ctx;
-	return wh_proc_get((int)s->pid, what, arg, buf, len);
+	const struct leaving *l = ctx;
+	return wh_proc_get((int)l->pid, what, arg, buf, len);
 }
 
 void transfer_source_end(unsigned slot)
@@ -36,7 +36,7 @@ void transfer_source_end(unsigned slot)
 	memset(l, 0, sizeof(*l));
 }
 
-static int start(unsigned slot, uint32_t serial)
+static int start(unsigned slot, uint32_t serial, uint32_t pid)
 {
 	struct leaving *l = &leaving[slot];
 	transfer_source_end(slot);
@@ -44,14 +44,15 @@ static int start(unsigned slot, uint32_t serial)
 	if (!l->window)
 		return -ENOMEM;
 	l->serial = serial;
-	return image_encode_start(&l->encoder, get_part, &node.source[slot]);
+	l->pid = pid;
+	return image_encode_start(&l->encoder, get_part, l);
 }
 
 void transfer_export(const struct mg_effect *e)
 {
 	struct leaving *l = &leaving[e->slot];
 	char why[WIRE_TEXT];
-	long r = e->value == 0 ? start(e->slot, e->serial) : 0;
+	long r = e->value == 0 ? start(e->slot, e->serial, e->pid) : 0;
 	if (r == 0 && (l->serial != e->serial || l->exported != e->value))
 		r = -EPROTO;
 	if (r == 0) {
