@@ -17,3 +17,8 @@ $(BUILD)/tests/os/freezer: tests/os/freezer.c tests/os/sigtest.c
 	@mkdir -p $(@D)
 	@echo "UCC $@"; $(UCC) $(UCFLAGS) -Dmain=sigtest_main -Wno-missing-prototypes -c -o $@-sigtest.o tests/os/sigtest.c
 	@$(UCC) $(UCFLAGS) -MMD -MF $@.d -o $@ $< $@-sigtest.o
+
+PROGRAMS += $(BUILD)/tests/os/clocktest
+$(BUILD)/tests/os/clocktest: tests/os/clocktest.c
+	@mkdir -p $(@D)
+	@echo "UCC $@"; $(UCC) $(UCFLAGS) -MMD -o $@ $<
