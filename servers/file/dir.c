@@ -53,12 +53,8 @@ static int dir_block(struct fs *fs, struct inode *dp, uint64_t lblk, struct buf 
 	uint64_t blk;
 	int err = map_find(fs, dp, lblk, 1, &blk);
 
-	if (err == 0) {
-		*b = blk ? bcache_get(&fs->bc, blk, BC_META) : NULL;
-		if (!*b)
-			err = -EIO;
-	}
-	return err;
+	*b = err == 0 && blk ? bcache_get(&fs->bc, blk, BC_META) : NULL;
+	return *b ? 0 : -EIO;
 }
 
 /* The entry at off, or NULL if it cannot be one. */

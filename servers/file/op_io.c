@@ -30,19 +30,23 @@ static long not_a_file(const struct inode *ip)
 	return S_ISDIR(ip->d.i_mode) ? -EISDIR : -EINVAL;
 }
 
+long op_read_inode(struct tree *t, struct fs_request *r, struct inode *ip, const struct fs_io *q)
+{
+	struct fs_copy to = {to_bulk, r};
+
+	if (!S_ISREG(ip->d.i_mode))
+		return not_a_file(ip);
+	if (q->len > FS_IO_MAX || q->len > r->bulk_len)
+		return -EINVAL;
+	return data_read(&t->fs, ip, q->off, q->len, &to);
+}
+
 long op_read(struct tree *t, struct fs_request *r)
 {
 	struct fs_io q = FS_BODY(r, struct fs_io);
 	struct hold *h = op_hold(t, r, q.hold, q.owner);
-	struct fs_copy to = {to_bulk, r};
 
-	if (!h)
-		return -ESTALE;
-	if (!S_ISREG(h->ip->d.i_mode))
-		return not_a_file(h->ip);
-	if (q.len > FS_IO_MAX || q.len > r->bulk_len)
-		return -EINVAL;
-	return data_read(&t->fs, h->ip, q.off, q.len, &to);
+	return h ? op_read_inode(t, r, h->ip, &q) : -ESTALE;
 }
 
 long op_write(struct tree *t, struct fs_request *r)

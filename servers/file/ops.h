@@ -89,6 +89,8 @@ long op_walk(struct tree *t, struct fs_request *r, struct fs_cred cred, unsigned
 long op_canonical(struct fs_request *r, const struct walk *w);
 /* The hold of a request by its owner; NULL: -ESTALE. */
 struct hold *op_hold(struct tree *t, struct fs_request *r, uint64_t id, uint32_t owner);
+/* FS_READ of an inode. */
+long op_read_inode(struct tree *t, struct fs_request *r, struct inode *ip, const struct fs_io *q);
 /* Note that data pages [off, off + len) of ip changed. */
 void op_changed(struct fs_request *r, const struct inode *ip, uint64_t off, uint64_t len);
 /* Make a file, directory or link in w's directory under w's name; referenced. */

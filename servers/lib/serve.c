@@ -50,6 +50,8 @@ static struct serve_timer *timers; /* by deadline, the next one first */
 static void (*idle_fn[MAX_IDLE])(void);
 static bool again;
 static unsigned idle_count;
+static struct wh_event deferred[SERVE_MAX_DEFERRED]; /* a ring, oldest at deferred_first */
+static unsigned deferred_first, deferred_count;
 
 /* ---- log ---- */
 
@@ -285,6 +287,38 @@ void serve_again(void)
 	again = true;
 }
 
+/* ---- events set aside ---- */
+
+uint64_t serve_wait_note(uint64_t mask, uint64_t deadline)
+{
+	while (deferred_count < SERVE_MAX_DEFERRED) {
+		struct wh_event *ev =
+			&deferred[(deferred_first + deferred_count) % SERVE_MAX_DEFERRED];
+
+		if (wh_wait(ev, deadline) < 0)
+			return 0;
+		uint64_t got = ev->kind == WH_EV_NOTIFY ? ev->bits & mask : 0;
+
+		ev->bits &= ~got;
+		if (ev->kind != WH_EV_NOTIFY || ev->bits)
+			deferred_count++;
+		if (got)
+			return got;
+	}
+	return 0;
+}
+
+/* As wh_wait, but what was set aside comes first. */
+static long next_event(struct wh_event *ev, uint64_t deadline)
+{
+	if (deferred_count == 0)
+		return wh_wait(ev, deadline);
+	*ev = deferred[deferred_first];
+	deferred_first = (deferred_first + 1) % SERVE_MAX_DEFERRED;
+	deferred_count--;
+	return 0;
+}
+
 /* ---- the loop ---- */
 
 static void dispatch(const struct wh_event *ev)
@@ -330,7 +364,7 @@ void serve_run(void)
 		 */
 		long got = 0;
 
-		for (unsigned n = 0; n < BATCH && (got = wh_wait(&ev, 0)) == 0; n++)
+		for (unsigned n = 0; n < BATCH && (got = next_event(&ev, 0)) == 0; n++)
 			dispatch(&ev);
 		run_timers();
 		again = got == 0;
@@ -338,7 +372,7 @@ void serve_run(void)
 			idle_fn[i]();
 		if (again)
 			continue;
-		got = wh_wait(&ev, timers ? timers->deadline : WH_NO_DEADLINE);
+		got = next_event(&ev, timers ? timers->deadline : WH_NO_DEADLINE);
 		if (got == 0)
 			dispatch(&ev);
 		else if (got != -ETIMEDOUT && got != -EINTR)

@@ -29,6 +29,7 @@ enum {
 	SERVE_MAX_TYPES = 96,	 /* rows of serve_on */
 	SERVE_MAX_NOTES = 16,	 /* rows of serve_note */
 	SERVE_MAX_PENDING = 512, /* serve_send requests without a reply */
+	SERVE_MAX_DEFERRED = 64, /* events set aside by serve_wait_note */
 	SERVE_LOG_LINE = 240,	 /* bytes of one log line; longer ones are cut */
 };
 
@@ -102,6 +103,14 @@ typedef void (*serve_note_fn)(void *arg, uint64_t bits);
 /* Call fn whenever a bit of `mask` is notified. Several rows may ask for the same bit: all are
  * called. */
 void serve_note(uint64_t mask, serve_note_fn fn, void *arg);
+
+/*
+ * The exception to "a handler does not block": wait for the driver's own interrupt, a bit of `mask`, until
+ * `deadline`. Events that come meanwhile are set aside and handled, in order, after this handler. Returns the
+ * bits that came, which no row of serve_note will see; 0 at the deadline, or when too much was set aside (poll
+ * the device then).
+ */
+uint64_t serve_wait_note(uint64_t mask, uint64_t deadline);
 
 /* ---- time ---- */
 

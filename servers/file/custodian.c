@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT */
+/* Other nodes' requests for this node's tree. See remote.h. Everything in them is only a claim. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "peer.h"
+#include "remote.h"
+#include "serve.h"
+#include "wh.h"
+
+static struct tree *tree;
+
+/* A peer's request while it is executed. */
+struct served {
+	struct fs_request r; /* first */
+	const uint8_t *in;
+	size_t in_len;
+	size_t out_len; /* highest byte of `out` that was written */
+};
+
+static uint8_t
+	out[FS_IO_MAX]; /* zeros, or what an earlier answer left, which its reader overwrote */
+
+/* Answers that must be repeated rather than computed again. */
+struct kept {
+	uint64_t id;
+	struct wh_msg msg;
+	size_t out_len;
+	uint8_t *out; /* owned */
+};
+
+static struct memory {
+	uint64_t incarnation; /* of the node that asked */
+	struct kept *kept;    /* a ring of CUSTODIAN_KEPT; NULL: it never asked for a change */
+	unsigned next;
+} memory[WH_MAX_NODES + 1];
+
+static long copyin(struct fs_request *r, size_t off, void *dst, size_t len)
+{
+	struct served *s = (void *)r;
+
+	if (off > s->in_len || len > s->in_len - off)
+		return -EINVAL;
+	memcpy(dst, s->in + off, len);
+	return (long)len;
+}
+
+static long copyout(struct fs_request *r, size_t off, const void *src, size_t len)
+{
+	struct served *s = (void *)r;
+
+	if (!(r->bulk_flags & WH_BULK_OUT) || off > r->bulk_len || len > r->bulk_len - off)
+		return -EINVAL;
+	if (off > s->out_len) /* a gap would show an earlier answer */
+		memset(out + s->out_len, 0, off - s->out_len);
+	memcpy(out + off, src, len);
+	if (off + len > s->out_len)
+		s->out_len = off + len;
+	return (long)len;
+}
+
+static void send(unsigned node, uint64_t id, const struct wh_msg *msg, const uint8_t *bulk,
+		 size_t len)
+{
+	struct peer_fs_reply h = {.msg = *msg};
+	int err = peer_send(node, PEER_FS_REPLY, id, &h, sizeof(h), bulk, len);
+
+	/* If it cannot go now it is lost: the requester will ask again. */
+	if (err < 0 && err != -EAGAIN)
+		serve_log("answer to node %u: %s", node, strerror(-err));
+}
+
+static struct kept *find_kept(struct memory *m, uint64_t id)
+{
+	for (unsigned i = 0; m->kept && i < CUSTODIAN_KEPT; i++)
+		if (m->kept[i].id == id)
+			return &m->kept[i];
+	return NULL;
+}
+
+static void keep(struct memory *m, uint64_t id, const struct served *s)
+{
+	if (!m->kept)
+		m->kept = calloc(CUSTODIAN_KEPT, sizeof(m->kept[0]));
+	if (!m->kept)
+		return; /* a repetition would be executed again; memory is not supposed to end */
+	struct kept *k = &m->kept[m->next++ % CUSTODIAN_KEPT];
+
+	free(k->out);
+	*k = (struct kept){.id = id, .msg = s->r.msg, .out = malloc(s->out_len + 1)};
+	if (k->out) {
+		k->out_len = s->out_len;
+		memcpy(k->out, out, s->out_len);
+	}
+}
+
+static void forget(struct memory *m)
+{
+	for (unsigned i = 0; m->kept && i < CUSTODIAN_KEPT; i++) {
+		free(m->kept[i].out);
+		m->kept[i] = (struct kept){0};
+	}
+}
+
+static void execute(unsigned node, uint64_t id, struct served *s)
+{
+	bool once = !fs_idempotent(s->r.msg.type);
+
+	fs_handle(tree, &s->r);
+	if (s->r.changed.len)
+		wh_page_purge(s->r.changed.ino, s->r.changed.gen, s->r.changed.off,
+			      s->r.changed.len);
+	if (once)
+		keep(&memory[node], id, s);
+	send(node, id, &s->r.msg, out, s->out_len);
+}
+
+void custodian_request(unsigned node, uint64_t incarnation, uint64_t id, const void *body,
+		       size_t len)
+{
+	const struct peer_fs_request *q = body;
+	struct memory *m = &memory[node <= WH_MAX_NODES ? node : 0];
+	uint32_t asked_tree;
+
+	if (node == 0 || node > WH_MAX_NODES || len < sizeof(*q) || q->bulk_len > FS_IO_MAX ||
+	    len - sizeof(*q) > q->bulk_len || id == 0) {
+		serve_log("node %u sent a request that makes no sense: dropped", node);
+		return;
+	}
+	if (!holds_node_seen(&tree->holds, node, incarnation)) {
+		serve_log("node %u: a request from an earlier life of it dropped", node);
+		return;
+	}
+	if (m->incarnation != incarnation) {
+		forget(m);
+		m->incarnation = incarnation;
+	}
+	struct kept *k = find_kept(m, id);
+
+	if (k) {
+		send(node, id, &k->msg, k->out, k->out_len);
+		return;
+	}
+	struct served s = {.r = {.msg = q->msg,
+				 .bulk_len = q->bulk_len,
+				 .bulk_flags = q->bulk_flags,
+				 .sender = node,
+				 .copyin = copyin,
+				 .copyout = copyout},
+			   .in = (const uint8_t *)(q + 1),
+			   .in_len = len - sizeof(*q)};
+
+	memcpy(&asked_tree, q->msg.body, sizeof(asked_tree)); /* first in every body */
+	if (asked_tree != tree->fs.node || !fs_known(q->msg.type)) {
+		s.r.msg.status = -EINVAL;
+		send(node, id, &s.r.msg, NULL, 0);
+		return;
+	}
+	execute(node, id, &s);
+}
+
+void custodian_start(struct tree *t)
+{
+	tree = t;
+}
