@@ -45,7 +45,8 @@ rm -f "$out.new"
 truncate -s "$size" "$out.new"
 # Plain ext2 on purpose: no features that our file server would have to maintain and that buy it nothing; the journal it needs
 # to survive being killed, and here its blocks of zeros are shared by all overlays.
-E2FSPROGS_FAKE_TIME=1000000000 mke2fs -q -F -t ext2 -b 4096 -m 0 -L whimbrel -O none,has_journal,filetype,sparse_super,large_file -J size=4 \
+E2FSPROGS_FAKE_TIME=1000000000 mke2fs -q -F -t ext2 -b 4096 -m 0 -L whimbrel -J size=4 \
+	-O none,has_journal,filetype,sparse_super,large_file \
 	-U 57484d42-5245-4c00-8000-000000000001 -E "hash_seed=57484d42-5245-4c00-8000-000000000002,root_owner=0:0" \
 	-d "$root" "$out.new"
 
