@@ -279,7 +279,7 @@ i64 sys_utimensat(const u64 *arg)
 		return -EFAULT;
 	if (time_of(ts, &atime) || time_of(ts + 2, &mtime))
 		return -EINVAL;
-	if (!arg[1])
+	if (!arg[1] && (int)arg[0] != AT_FDCWD)
 		return set_fd(FS_FUTIMES, (int)arg[0],
 			      (struct fs_hold_set){.atime = atime, .mtime = mtime});
 	return set_at(FS_UTIMES, (int)arg[0], arg[1],
