@@ -36,8 +36,6 @@
 #define TIOCGSID   0x5429
 
 #define VTIME_UNIT_NS 100000000ull
-#define CONSOLE_RDEV  0x501
-#define CONSOLE_INODE 5
 
 struct winsize {
 	u16 rows, columns, xpixel, ypixel;
@@ -374,8 +372,7 @@ static i64 tty_lseek(struct ofile *f, i64 off, int whence)
 static int tty_stat(struct ofile *f, struct fs_attr *a)
 {
 	(void)f;
-	*a = (struct fs_attr){.ino = CONSOLE_INODE, .mode = 0020620, .nlink = 1, .rdev = CONSOLE_RDEV};
-	return 0;
+	return dev_stat("/dev/console", a); /* ttyname() compares the two */
 }
 
 static const struct ofile_ops tty_ops = {
