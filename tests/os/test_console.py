@@ -156,10 +156,14 @@ def test_raw_mode(console):
     console.expect(re.escape(PROMPT))
 
 
-def test_logout_brings_a_new_shell_and_hangs_up(console):
-    console.run("sh -c 'trap \"echo hup >/tmp/hup; exit\" HUP; rm -f /tmp/hup; while :; do sleep 0.1; done' &")
+def test_logout_brings_a_new_shell_and_ends_stopped_jobs(console):
+    console.type("sleep 1234\r")
+    console.expect(rb"sleep 1234\r\n")
+    time.sleep(0.3)
+    console.type("\x1a")
+    console.expect(rb"Stopped.*" + PROMPT)
     console.type("exec sh -c 'sleep 0.3; exit'\r")
     console.expect(rb"[#$] ", seconds=15)
-    console.type("\rPS1='rea''dy> '\r")
-    console.expect(re.escape(b"\n" + PROMPT))
-    assert console.run("echo fresh") == "fresh\n"
+    console.type("PS1='rea''dy> '; echo begin-$((6*7))\r")
+    console.expect(rb"begin-42\r\n" + PROMPT)
+    assert console.run("ps | grep -c 'sleep 123[4]'") == "0\n"
