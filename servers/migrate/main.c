@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "handler.h"
 #include "image.h"
@@ -183,8 +184,8 @@ int main(void)
 	struct wh_identity id;
 
 	serve_init(WH_SVC_MIGRATE);
-	if (wh_identity(&id) < 0 || id.incarnation == 0)
-		serve_die("this node has no incarnation yet");
+	while (wh_identity(&id) == 0 && id.incarnation == 0)
+		usleep(10000); /* init reads it from the disk */
 	read_features(features);
 	mg_init(&node, id.node, (uint32_t)id.incarnation, id.nodes, &mg_default_params, features);
 	node.image_version = IMAGE_VERSION;

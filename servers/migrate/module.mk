@@ -16,3 +16,11 @@ $(BUILD)/servers/migrate/%.o: servers/migrate/%.c
 $(BUILD)/servers/migrate/migrate: $(MIGRATE_OBJS) $(BUILD)/servers/lib/libserver.a
 	$(UCC) $(UCFLAGS) -o $@ $^
 SERVERS += $(BUILD)/servers/migrate/migrate
+
+# Two bare nodes, without disks: make moves
+$(BUILD)/tests/cluster/moves: tests/cluster/moves.c
+	@mkdir -p $(@D)
+	$(UCC) $(UCFLAGS) -MMD -o $@ $<
+moves: $(BUILD)/tests/cluster/moves $(BUILD)/servers/net $(BUILD)/servers/migrate/migrate $(BUILD)/whimbrel.elf $(BUILD)/host/switch
+	BUILD=$(BUILD) tests/cluster/moves.sh
+.PHONY: moves

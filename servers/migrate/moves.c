@@ -155,6 +155,15 @@ static const struct mg_stub *away(uint32_t pid)
 	return NULL;
 }
 
+/* A copy that is not ours yet: what the kernel says of it means nothing. */
+static const struct mg_target *arriving(uint32_t pid)
+{
+	for (const struct mg_target *t = node.target; t < node.target + MG_TARGETS; t++)
+		if (t->state != T_FREE && t->state != T_RUNNING && t->pid == pid)
+			return t;
+	return NULL;
+}
+
 /* uid: of who asks; -1: a server. */
 static void request(struct move *m, uint32_t uid)
 {
@@ -170,6 +179,11 @@ static void request(struct move *m, uint32_t uid)
 	if (info.state == WH_PS_AWAY) {
 		const struct mg_stub *b = away(m->pid);
 		refuse(m, "it runs on node %u: ask there", b ? b->node : 0);
+		return;
+	}
+	const struct mg_target *t = arriving(m->pid);
+	if (t) {
+		refuse(m, "it is still on its way here from node %u", t->source);
 		return;
 	}
 	if (uid != 0 && uid != ~0u && uid != info.uid) {
@@ -307,7 +321,7 @@ static void ctl_status(const struct serve_ctl *c)
 		[S_SETTLE] = "settling", [S_HELLO] = "greeting", [S_OFFER] = "offering",
 		[S_FREEZE] = "freezing", [S_IMAGE] = "sending",	 [S_COMMIT] = "committed",
 	};
-	static const char *const arriving[T_STATES] = {
+	static const char *const coming[T_STATES] = {
 		[T_RESERVE] = "reserving",
 		[T_IMAGE] = "receiving",
 		[T_ADOPT] = "taking its files",
@@ -322,7 +336,7 @@ static void ctl_status(const struct serve_ctl *c)
 	for (const struct mg_target *t = node.target; t < node.target + MG_TARGETS; t++)
 		if (t->state != T_FREE)
 			put("%u from node %u: %s, %u chunks\n", t->pid, t->source,
-			    arriving[t->state], t->next);
+			    coming[t->state], t->next);
 	unsigned guests = 0, stubs = 0;
 	for (const struct mg_guest *g = node.guest; g < node.guest + MG_GUESTS; g++)
 		guests += g->state != G_FREE;
