@@ -36,13 +36,18 @@ static struct memory {
 	unsigned next;
 } memory[WH_MAX_NODES + 1];
 
+/* Of a buffer that holds a path only the path was sent; the rest reads as zeros. */
 static long copyin(struct fs_request *r, size_t off, void *dst, size_t len)
 {
 	struct served *s = (void *)r;
+	size_t there = off < s->in_len ? s->in_len - off : 0;
 
-	if (off > s->in_len || len > s->in_len - off)
+	if (!(r->bulk_flags & WH_BULK_IN) || off > r->bulk_len || len > r->bulk_len - off)
 		return -EINVAL;
-	memcpy(dst, s->in + off, len);
+	if (there > len)
+		there = len;
+	memcpy(dst, s->in + off, there);
+	memset((uint8_t *)dst + there, 0, len - there);
 	return (long)len;
 }
 
