@@ -25,8 +25,8 @@ i64 sys_brk(const u64 *arg)
 		return (i64)vm->brk;
 	u64 from = PAGE_UP(vm->brk), to = PAGE_UP(want);
 	if (to > from) {
-		for (u64 a = from; a < to; a += PAGE_SIZE)
-			if (vm_find(vm, a))
+		list_for_each(r, &vm->regions, struct region, link)
+			if (r->start < to && r->end > from)
 				return (i64)vm->brk;
 		if (vm_map(vm, from, to - from, WH_RG_READ | WH_RG_WRITE | WH_RG_HEAP, NULL, 0, 0, true) < 0)
 			return (i64)vm->brk;
