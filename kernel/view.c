@@ -43,6 +43,8 @@ static void view_arg(struct text *out, u64 v)
 {
 	if ((i64)v > -4096 && (i64)v < SMALL_ARG)
 		text_printf(out, "%ld", (i64)v);
+	else if (v >> 32 == 0 && (i32)v < 0 && (i32)v > -4096)
+		text_printf(out, "%d", (i32)v); /* an int argument */
 	else
 		text_printf(out, "0x%lx", v);
 }
