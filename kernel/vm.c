@@ -256,6 +256,8 @@ struct vm *vm_fork(struct vm *src)
 	vm->mmap_top = src->mmap_top;
 	list_for_each(r, &src->regions, struct region, link)
 	{
+		if ((r->flags & VM_RG_DMA) == VM_RG_DMA)
+			continue;
 		struct region *n = region_new(r->start, r->end, r->flags, r->file, r->file_off,
 					      r->file_len);
 		if (!n || (list_push_back(&vm->regions, &n->link), vm_copy_pages(vm, src, r))) {

@@ -8,6 +8,10 @@
 #define USER_MIN 0x10000ull
 #define USER_TOP 0x00007ffffffff000ull
 
+/* Both flags: DMA memory of a driver. A child does not get it: copying on write would give the driver other frames
+ * than its device has. */
+#define VM_RG_DMA (WH_RG_STACK | WH_RG_HEAP)
+
 struct fobj;
 struct proc;
 
