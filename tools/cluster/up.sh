@@ -67,7 +67,7 @@ up_prepare() {
 
 switch_start() {
 	local i
-	"$HOST/switch" "$RUN" "$N" "$SEED" >"$RUN/switch.log" 2>&1 </dev/null &
+	setsid "$HOST/switch" "$RUN" "$N" "$SEED" >"$RUN/switch.log" 2>&1 </dev/null &
 	echo $! >"$RUN/switch.pid"
 	disown
 	for ((i = 0; i < 200; i++)); do
