@@ -59,3 +59,21 @@ $(BUILD)/tests/host/file-obj/%.o: tests/host/%.c $(call E2FS_LIBS,host)
 $(FILE_TEST_BIN): $(BUILD)/tests/host/%: $(BUILD)/tests/host/file-obj/%.o $(BUILD)/tests/host/file-obj/test_fs_util.o \
 		$(patsubst servers/file/%.c,$(BUILD)/tests/host/file-obj/%.o,$(FILE_CORE)) $(call E2FS_LIBS,host)
 	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -o $@ $^
+
+# Two nodes in one process: the parts that talk to peers, with the kernel and the network played by the test.
+FILE_REMOTE := remote.c custodian.c base.c local.c
+HOST_TESTS += $(BUILD)/tests/host/test_fs_remote
+
+$(BUILD)/tests/host/file-obj/node/%.o: servers/file/%.c $(call E2FS_LIBS,host)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) $(call E2FS_FLAGS,host) -include tests/host/fsnode/wh_fs.h -Iservers/lib -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/host/file-obj/node/%.o: tests/host/%.c $(call E2FS_LIBS,host)
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) $(call E2FS_FLAGS,host) -include tests/host/fsnode/wh_fs.h -Iservers/lib -Iservers/file \
+		-MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/host/test_fs_remote: $(BUILD)/tests/host/file-obj/node/test_fs_remote.o \
+		$(patsubst %.c,$(BUILD)/tests/host/file-obj/node/%.o,$(FILE_REMOTE)) $(BUILD)/tests/host/file-obj/test_fs_util.o \
+		$(patsubst servers/file/%.c,$(BUILD)/tests/host/file-obj/%.o,$(FILE_CORE)) $(call E2FS_LIBS,host)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -o $@ $^

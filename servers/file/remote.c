@@ -171,9 +171,11 @@ void remote_forward(struct local_request *l, uint32_t node)
 void remote_reply(unsigned node, uint64_t id, const void *body, size_t len)
 {
 	const struct peer_fs_reply *a = body;
-	struct pending *p = &table[id & 0xffff];
+	struct pending *p = table;
 
-	if ((id & 0xffff) >= REMOTE_MAX || p->id != id || p->node != node)
+	if ((id & 0xffff) < REMOTE_MAX)
+		p += id & 0xffff;
+	if (id == 0 || p->id != id || p->node != node)
 		return; /* answered already, or given up */
 	struct fs_request *r = &p->l.r;
 	size_t bulk = len - sizeof(*a);

@@ -275,7 +275,10 @@ static long request(struct client *c, uint32_t type, const void *body, size_t bo
 			    .bulk = bulk};
 
 	memcpy(call.r.msg.body, body, body_len);
-	fs_handle(c->t, &call.r);
+	if (c->handle)
+		c->handle(c, &call.r);
+	else
+		fs_handle(c->t, &call.r);
 	reply = call.r.msg;
 	return reply.status;
 }

@@ -71,6 +71,8 @@ struct client {
 	struct tree *t;
 	uint32_t node;
 	struct fs_cred cred;
+	/* How a request gets there; NULL: fs_handle() directly. Bulk is at r->..., via copyin/out. */
+	void (*handle)(struct client *c, struct fs_request *r);
 };
 
 void tree_mount(struct tree *t, struct test_disk *d, uint32_t node, size_t cache);
