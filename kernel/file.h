@@ -88,6 +88,8 @@ struct ofile *dev_open(const char *path, u32 flags, int *err);	/* /dev/... */
 struct ofile *proc_open(const char *path, u32 flags, int *err); /* /proc/... */
 int dev_stat(const char *path, struct fs_attr *a);
 int procfs_stat(const char *path, struct fs_attr *a);
+/* files=static: an arriving process binds all its files at its first call on one, instead of each at its first use. */
+extern bool file_static_bind;
 /* For /proc: the argument strings of the program that p now runs (copied). */
 void file_set_cmdline(struct proc *p, const char *args, u32 argc);
 struct ofile *tty_open(u32 flags); /* the console, env/tty.c */

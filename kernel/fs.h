@@ -31,8 +31,7 @@ void io_buf_put(void *buf, size_t len);
 /* The fobj of this hold on this node, whoever uses it, with a new reference; else a new, unbound one. NULL: no
  * memory. One fobj per hold and node: the custodian keeps one ownership per node. */
 struct fobj *fobj_arrive(u32 tree, u64 hold, const char *path, const struct fs_attr *attr);
-/* Static instantiation of files instead of dynamic: bind all at the first call that uses a descriptor. */
-extern bool file_static_bind;
+/* Static instantiation (file_static_bind): called by each use of a descriptor. */
 void file_bind_arrived(struct proc *p);
 /* A reference to the fobj that a region of the arriving process p names; NULL: its U-block did not list it. */
 struct fobj *fobj_for_hold(struct proc *p, u32 tree, u64 hold);

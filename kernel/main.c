@@ -4,6 +4,7 @@
 #include "cpu.h"
 #include "env/clock.h"
 #include "exec.h"
+#include "file.h"
 #include "frame.h"
 #include "ipc_internal.h"
 #include "lib.h"
@@ -37,6 +38,8 @@ static void read_options(void)
 	node_id.seed = (u64)boot_option_int("seed", 1);
 	views_on = node_id.views;
 	char policy[8];
+	if (boot_option("files", policy, sizeof policy))
+		file_static_bind = !strcmp(policy, "static");
 	if (boot_option("clock", policy, sizeof policy) && !clock_policy_set(policy))
 		klog("clock=%s is not hold, block or slew: hold", policy);
 	if (!node_id.node || node_id.node > WH_MAX_NODES || node_id.nodes > WH_MAX_NODES)
