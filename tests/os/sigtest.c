@@ -2,7 +2,8 @@
 /*
  * Signals, pipes, poll and job control through the Linux ABI. The very same program runs on Linux: what it prints
  * there is what it must print here. One line a check; the exit status is the number of failures. `sigtest no-exec`
- * leaves out what needs a file system.
+ * leaves out what needs a file system. `sigtest travel ROUNDS` holds no pipe and has no children, so it may migrate while
+ * it runs.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -539,9 +540,66 @@ static void waiting(void)
 	close(other[1]);
 }
 
+/* ---- on the way ---- */
+
+static void alarm_in(long ms)
+{
+	struct itimerval timer = {.it_value = {.tv_usec = ms * 1000}};
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static int travel(int rounds)
+{
+	sigset_t block, none;
+	struct sigaction a;
+	char *stack = malloc(ALT_SIZE);
+	stack_t s = {.ss_sp = stack, .ss_size = ALT_SIZE}, old;
+	double calm = series();
+	int paused = 0, suspended = 0, slept = 0, polled = 0, same = 1;
+	sigaltstack(&s, NULL);
+	handle(SIGUSR1, on_signal, SA_ONSTACK | SA_NODEFER);
+	signal(SIGUSR2, SIG_IGN);
+	handle(SIGALRM, spoil, SA_RESTART);
+	sigemptyset(&none);
+	sigemptyset(&block);
+	sigaddset(&block, SIGALRM);
+	for (int i = 0; i < rounds; i++) {
+		hits = 0;
+		alarm_in(50);
+		paused += pause() < 0 && errno == EINTR && hits == 1;
+
+		sigprocmask(SIG_BLOCK, &block, NULL);
+		alarm_in(50);
+		suspended += sigsuspend(&none) < 0 && errno == EINTR && hits == 2;
+		sigprocmask(SIG_UNBLOCK, &block, NULL);
+
+		struct timespec t = {3600, 0}, left = {0, 0};
+		alarm_in(50);
+		slept += nanosleep(&t, &left) < 0 && errno == EINTR && left.tv_sec >= 3500 && left.tv_sec < 3600;
+
+		long t0 = now_ms();
+		polled += poll(NULL, 0, 50) == 0 && now_ms() - t0 >= 50;
+
+		alarm_in(1);
+		same &= series() == calm;
+		while (hits < 4)
+			sleep_ms(1);
+	}
+	printf("paused %d suspended %d slept %d polled %d of %d, computed %s\n", paused, suspended, slept, polled, rounds,
+	       same ? "right" : "wrong");
+	sigaction(SIGUSR1, NULL, &a);
+	check("the handler is as it was", a.sa_sigaction == on_signal && (a.sa_flags & SA_ONSTACK));
+	sigaction(SIGUSR2, NULL, &a);
+	check("what was ignored still is", a.sa_handler == SIG_IGN);
+	check("so is the other stack", sigaltstack(NULL, &old) == 0 && old.ss_sp == stack && old.ss_size == ALT_SIZE);
+	return failures;
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
+	if (argc > 2 && strcmp(argv[1], "travel") == 0)
+		return travel(atoi(argv[2]));
 	if (argc > 1 && strcmp(argv[1], "after-exec") == 0)
 		return after_exec();
 	delivery();

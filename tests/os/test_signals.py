@@ -5,6 +5,7 @@ import subprocess
 import time
 
 from cluster_lib import build_dir
+from cluster_lib.cluster import wait_until
 
 
 def on_host(*args):
@@ -41,3 +42,26 @@ def test_freezes_are_not_noticed(tmp_path):
     assert "freezer: status 0" in lines
     asked, frozen = map(int, re.search(r"asked (\d+) frozen (\d+)", "\n".join(lines)).groups())
     assert frozen > 100 and frozen > asked // 2
+
+
+def test_interrupted_calls_travel(cluster):
+    """pause, sigsuspend, sleeps and poll are interrupted by moves all the time; timers go along."""
+    c = cluster(2)
+    pid = c.spawn(1, "/bin/sigtest travel 30", "/tmp/travel")
+    moves = 0
+    for node in [2, 1] * 20:
+        at = 3 - node
+        if c.exec(at, "migrate", str(pid), str(node)).returncode != 0:
+            break  # it has ended
+        moves += 1
+    wait_until(lambda: not c.sh(1, f"ps | grep '{pid} ' | grep -v grep", ok=False), 30, what="its end")
+    assert c.sh(1, "cat /tmp/travel") == on_host("travel", "30")
+    assert moves >= 5
+
+
+def test_signals_reach_a_process_that_is_away(cluster):
+    c = cluster(2)
+    script = ("sleep 1000 </dev/null >/dev/null 2>&1 & p=$!; sleep 0.2; migrate $p 2 >/dev/null || exit 9; "
+              "kill -STOP $p; sleep 0.3; kill -TERM $p; sleep 0.3; kill -0 $p && echo there; kill -CONT $p; wait $p; echo $?")
+    assert c.sh(1, script) == "there\n143\n"
+    assert "sleep 1000" not in c.sh(2, "ps")
