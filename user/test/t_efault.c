@@ -43,7 +43,7 @@ typedef struct timeval timeval2[2];
 typedef struct timespec timespec2[2];
 typedef uint64_t ksigaction[4], sigset6[2];
 
-enum way { NUMBER, READ, WRITTEN, NAME, VECTOR, ARGUMENTS };
+enum way { NUMBER, OWN_PID, READ, WRITTEN, NAME, VECTOR, ARGUMENTS };
 
 struct arg {
 	enum way way;
@@ -99,6 +99,7 @@ static void one_group(void)
 #define COUNT(...) (int)(sizeof((struct arg[]){__VA_ARGS__}) / sizeof(struct arg))
 
 #define N(number)     {.way = NUMBER, .value = (long)(number)}
+#define SELF	      {.way = OWN_PID}
 #define IN(type)      {.way = READ, .size = sizeof(type)}
 #define OUT(type)     {.way = WRITTEN, .size = sizeof(type)}
 #define MAY_IN(type)  {.way = READ, .size = sizeof(type), .may_be_null = true}
@@ -176,6 +177,8 @@ static long good_value(const struct row *r, int i)
 
 	if (a->way == NUMBER)
 		return a->value;
+	if (a->way == OWN_PID)
+		return getpid();
 	if (a->may_be_null)
 		return 0;
 	memset(good[i], 0, PAGE);
@@ -224,7 +227,7 @@ static void try_row(const struct row *r)
 	for (int i = 0; i < r->nargs; i++) {
 		const struct arg *a = &r->args[i];
 
-		if (a->way == NUMBER)
+		if (a->way == NUMBER || a->way == OWN_PID)
 			continue;
 		pointers++;
 		if (!a->may_be_null && a->way != ARGUMENTS)
