@@ -128,6 +128,7 @@ i64 sys_exit_group(const u64 *arg)
 /* ---- wait ---- */
 
 enum { WNOHANG = 1, WUNTRACED = 2, WCONTINUED = 8 };
+#define CONTINUED 0xffff /* as wait4 gives it */
 
 static bool selected(const struct proc *c, i32 pid)
 {
@@ -147,7 +148,8 @@ static struct proc *find_child(i32 pid, u32 options, bool *any)
 		if (!selected(c, pid))
 			continue;
 		*any = true;
-		if (c->state == PROC_ZOMBIE || (c->stopped_unwaited && (options & WUNTRACED)))
+		if (c->state == PROC_ZOMBIE || (c->stopped_unwaited && (options & WUNTRACED)) ||
+		    (c->continued_unwaited && (options & WCONTINUED)))
 			return c;
 	}
 	return NULL;
@@ -168,6 +170,7 @@ static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)
 		struct proc *c = find_child(pid, options, &any);
 		if (c) {
 			i32 status = c->state == PROC_ZOMBIE ? c->exit_status :
+				     c->continued_unwaited   ? CONTINUED :
 							       (c->stop_sig << 8 | 0x7f);
 			i32 who = c->pid;
 			if ((ustatus && copy_to_user(ustatus, &status, sizeof status)) ||
@@ -177,7 +180,7 @@ static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)
 				inherit_from_child(c);
 				proc_free(c);
 			} else {
-				c->stopped_unwaited = false;
+				c->stopped_unwaited = c->continued_unwaited = false;
 			}
 			return who;
 		}

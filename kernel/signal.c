@@ -159,6 +159,9 @@ static void resume_stopped(struct proc *p)
 		return;
 	p->stop_sig = 0;
 	p->stopped_unwaited = false;
+	p->continued_unwaited = true;
+	if (p->parent)
+		wake_all(&p->parent->child_wait);
 	if (p->state == PROC_STOPPED) {
 		p->state = PROC_RUN;
 		sched_add(p);
@@ -325,6 +328,7 @@ static void default_action(struct proc *p, int sig)
 	p->stop_sig = sig;
 	p->stop_reported = false;
 	p->stopped_unwaited = true;
+	p->continued_unwaited = false;
 	tell_parent(p, CLD_STOPPED);
 }
 

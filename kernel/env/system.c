@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class System: calls that ask for physical properties of the node. They are exempt from consistency (Sinha §8.2.1: an
- * object may be asked for properties of the node it is on), so a migrated process sees the node it runs on.
- * Here also travels what belongs to no object: the current call, the markers and duplicates of rows without an object
- * of their own, the memory's limits, the checker's record.
+ * Class System: calls that ask for physical properties of the node. They are exempt from
+ * consistency (Sinha §8.2.1: an object may be asked for properties of the node it is on), so a
+ * migrated process sees the node it runs on. Here also travels what belongs to no object: the
+ * current call, the markers and duplicates of rows without an object of their own, the memory's
+ * limits, the checker's record.
  */
 #include "frame.h"
 #include "proc.h"
@@ -37,7 +38,7 @@ i64 sys_sysinfo(const u64 *arg)
 		.mem_unit = 1,
 	};
 
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		si.procs++;
 	return copy_to_user(arg[0], &si, sizeof si);
 }
@@ -49,7 +50,9 @@ struct user_rlimit {
 /* The limits are the system's, the same on every node. */
 static struct user_rlimit limit_of(u32 resource)
 {
-	u64 v = resource == RLIMIT_STACK ? STACK_BYTES : resource == RLIMIT_NOFILE ? NOFILE : RLIM_INFINITY;
+	u64 v = resource == RLIMIT_STACK    ? STACK_BYTES
+		: resource == RLIMIT_NOFILE ? NOFILE
+					    : RLIM_INFINITY;
 	return (struct user_rlimit){v, v};
 }
 
@@ -63,7 +66,7 @@ static i64 get_limit(u64 resource, u64 uaddr)
 
 i64 sys_getrlimit(const u64 *arg)
 {
-	return get_limit((u32)arg[0], arg[1]);
+	return arg[1] ? get_limit((u32)arg[0], arg[1]) : -EFAULT;
 }
 
 /* pid, resource, new, old. Limits cannot be changed; setting the present value is no change. */
@@ -117,7 +120,8 @@ static int system_pack(struct proc *p, struct blob *b)
 	for (u32 row = 0; row < V_ROWS; row++) {
 		if (!u->vrec[row].marker)
 			continue;
-		blob_put_u32(b, syscall_rows[row].nr); /* rows may be numbered differently elsewhere */
+		blob_put_u32(b,
+			     syscall_rows[row].nr); /* rows may be numbered differently elsewhere */
 		blob_put_u32(b, u->vrec[row].count);
 		blob_put_u64(b, (u64)u->vrec[row].dup);
 	}
@@ -166,12 +170,14 @@ static int system_unpack(struct proc *p, struct blob *b)
 static int system_verdict(struct proc *p, u32 node, struct text *why)
 {
 	if (!p->vm) {
-		text_printf(why, "process %d has no memory here: it cannot move to node %u", p->pid, node);
+		text_printf(why, "process %d has no memory here: it cannot move to node %u", p->pid,
+			    node);
 		return -EPERM;
 	}
 	if (p->vm->refs > 1) {
 		text_printf(why,
-			    "memory: vfork: pid %d shares its memory with its parent: rule local; cure: let it exec, "
+			    "memory: vfork: pid %d shares its memory with its parent: rule local; "
+			    "cure: let it exec, "
 			    "then move to node %u",
 			    p->pid, node);
 		return -EPERM;
