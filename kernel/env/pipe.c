@@ -175,9 +175,10 @@ static i64 pipe_write(struct ofile *f, u64 ubuf, size_t len)
 		i64 r = await_room(p, len <= PIPE_ATOMIC ? (u32)len : 1, nonblock);
 		if (r == 0)
 			r = fill(p, ubuf + done, len - done);
-		if (r > 0)
+		if (r > 0) { /* only then: a server that is told of its own failed write would try for ever */
 			done += (size_t)r;
-		pipe_changed(p);
+			pipe_changed(p);
+		}
 		if (r == -ERESTARTSYS)
 			return signal_interrupted(done);
 		if (r == -EPIPE)
