@@ -8,7 +8,9 @@ enum { RING_ALIGN = 4096 };
 
 /* x86 keeps the order of stores and of loads; only a load after a store may overtake it. */
 #define compiler_barrier() __asm__ volatile("" ::: "memory")
-#define full_barrier()	   __atomic_thread_fence(__ATOMIC_SEQ_CST)
+/* mfence by name: for a fence the compiler may choose a locked instruction, and under TCG with one
+ * CPU that is a plain one. */
+#define full_barrier() __asm__ volatile("mfence" ::: "memory")
 
 static size_t used_offset(unsigned size)
 {
