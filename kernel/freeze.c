@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Total freezing (design 3 and 8). A process freezes at the boundary to user mode only, where nothing of it is on a kernel
- * stack: interruptible waits end at once and are re-executed later, an uninterruptible one delays the freeze. The end
- * of every freeze that was asked for is one WH_MSG_K_FROZEN request to the migration handler, unless the handler
- * itself gave it up (thaw).
+ * Total freezing (design 3 and 8). A process freezes at the boundary to user mode only, where
+ * nothing of it is on a kernel stack: interruptible waits end at once and are re-executed later, an
+ * uninterruptible one delays the freeze. The end of every freeze that was asked for is one
+ * WH_MSG_K_FROZEN request to the migration handler, unless the handler itself gave it up (thaw).
  */
 #include "env/clock.h"
 #include "cpu.h"
@@ -42,8 +42,10 @@ static void deadline_passed(struct timer *t)
 
 	p->freeze_req = false;
 	if (p->uninterruptible_call || p->state == PROC_WAIT)
-		text_printf(&why, "%s is waiting for its answer and cannot be interrupted; try again later",
-			    call_name(p->u->call.nr));
+		text_printf(
+			&why,
+			"%s is waiting for its answer and cannot be interrupted; try again later",
+			call_name(p->u->call.nr));
 	else
 		text_printf(&why, "the process did not come to rest in time (last call: %s)",
 			    call_name(p->u->call.nr));
@@ -100,7 +102,8 @@ i64 wh_sys_proc_freeze(const u64 *arg)
 	if (p->state == PROC_WAIT)
 		interrupt_proc(p);
 	else if (p->state == PROC_STOPPED)
-		sched_add(p); /* a stopped process also stands at the boundary; it stops again when thawed */
+		sched_add(p); /* a stopped process also stands at the boundary; it stops again when
+				 thawed */
 	return 0;
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Export and import of a frozen process, part by part (enum wh_proc_what). The handler makes one stream of the parts
- * (design 5); it cannot be trusted with their contents, since they come from another node: everything is checked here
- * before it can reach the processor, the page tables or the views.
+ * Export and import of a frozen process, part by part (enum wh_proc_what). The handler makes one
+ * stream of the parts (design 5); it cannot be trusted with their contents, since they come from
+ * another node: everything is checked here before it can reach the processor, the page tables or
+ * the views.
  */
 #include "cpu.h"
 #include "frame.h"
@@ -31,7 +32,8 @@ static bool page_is_zero(u64 phys)
 	const u64 *w = words(phys);
 
 	for (u32 i = 0; i < PAGE_SIZE / sizeof *w; i += 8)
-		if (w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] | w[i + 7])
+		if (w[i] | w[i + 1] | w[i + 2] | w[i + 3] | w[i + 4] | w[i + 5] | w[i + 6] |
+		    w[i + 7])
 			return false;
 	return true;
 }
@@ -59,7 +61,8 @@ static i64 get_info(struct proc *p, u64 ubuf, u64 len)
 
 	proc_info(p, &info);
 	if (p->state == PROC_FROZEN)
-		for (u64 a = vm_next_private(p->vm, 0); a != ~0ull; a = vm_next_private(p->vm, a + PAGE_SIZE))
+		for (u64 a = vm_next_private(p->vm, 0); a != ~0ull;
+		     a = vm_next_private(p->vm, a + PAGE_SIZE))
 			info.zero_pages += page_is_zero(vm_private_frame(p->vm, a));
 	return give_struct(ubuf, len, &info, sizeof info);
 }
@@ -68,10 +71,26 @@ static i64 get_regs(struct proc *p, u64 ubuf, u64 len)
 {
 	const struct trapframe *f = p->tf;
 	struct wh_regs r = {
-		.rax = f->rax, .rbx = f->rbx, .rcx = f->rcx, .rdx = f->rdx, .rsi = f->rsi, .rdi = f->rdi,
-		.rbp = f->rbp, .rsp = f->rsp, .r8 = f->r8, .r9 = f->r9, .r10 = f->r10, .r11 = f->r11,
-		.r12 = f->r12, .r13 = f->r13, .r14 = f->r14, .r15 = f->r15, .rip = f->rip,
-		.rflags = f->rflags, .fs_base = p->fs_base, .gs_base = p->gs_base,
+		.rax = f->rax,
+		.rbx = f->rbx,
+		.rcx = f->rcx,
+		.rdx = f->rdx,
+		.rsi = f->rsi,
+		.rdi = f->rdi,
+		.rbp = f->rbp,
+		.rsp = f->rsp,
+		.r8 = f->r8,
+		.r9 = f->r9,
+		.r10 = f->r10,
+		.r11 = f->r11,
+		.r12 = f->r12,
+		.r13 = f->r13,
+		.r14 = f->r14,
+		.r15 = f->r15,
+		.rip = f->rip,
+		.rflags = f->rflags,
+		.fs_base = p->fs_base,
+		.gs_base = p->gs_base,
 	};
 
 	return give_struct(ubuf, len, &r, sizeof r);
@@ -122,12 +141,13 @@ static i64 get_regions(struct proc *p, u64 from, u64 ubuf, u64 len)
 {
 	u64 done = 0;
 
-	list_for_each (r, &p->vm->regions, struct region, link) {
+	list_for_each(r, &p->vm->regions, struct region, link) {
 		if (r->start < from)
 			continue;
 		if (len - done < sizeof(struct wh_region))
 			break;
-		struct wh_region w = {.start = r->start, .end = r->end, .flags = r->flags & ~(u32)WH_RG_FILE};
+		struct wh_region w = {
+			.start = r->start, .end = r->end, .flags = r->flags & ~(u32)WH_RG_FILE};
 		if (r->file) {
 			w.flags |= WH_RG_FILE;
 			w.tree = r->file->tree;
@@ -173,7 +193,9 @@ static i64 get_holds(struct proc *p, u64 skip, u64 ubuf, u64 len)
 	if (!rows)
 		return -ENOMEM;
 	u64 n = MIN(file_holds(p, rows, max), max);
-	i64 r = skip >= n ? 0 : give_array(ubuf, len, rows + skip, (n - skip) * sizeof *rows, sizeof *rows);
+	i64 r = skip >= n ? 0
+			  : give_array(ubuf, len, rows + skip, (n - skip) * sizeof *rows,
+				       sizeof *rows);
 	kfree(rows);
 	return r;
 }
@@ -217,13 +239,30 @@ static i64 set_regs(struct proc *p, u64 ubuf, u64 len)
 	if (copy_from_user(&r, ubuf, sizeof r) < 0)
 		return -EFAULT;
 	/* Addresses that the processor itself would refuse while it is still in kernel mode. */
-	if (r.rip >= USER_TOP || r.rsp >= USER_HALF || r.fs_base >= USER_HALF || r.gs_base >= USER_HALF)
+	if (r.rip >= USER_TOP || r.rsp >= USER_HALF || r.fs_base >= USER_HALF ||
+	    r.gs_base >= USER_HALF)
 		return -EINVAL;
 	*p->tf = (struct trapframe){
-		.rax = r.rax, .rbx = r.rbx, .rcx = r.rcx, .rdx = r.rdx, .rsi = r.rsi, .rdi = r.rdi,
-		.rbp = r.rbp, .rsp = r.rsp, .r8 = r.r8, .r9 = r.r9, .r10 = r.r10, .r11 = r.r11,
-		.r12 = r.r12, .r13 = r.r13, .r14 = r.r14, .r15 = r.r15, .rip = r.rip,
-		.rflags = (r.rflags & RFLAGS_USER) | RFLAGS_IF | 2, .cs = SEL_UCODE, .ss = SEL_UDATA,
+		.rax = r.rax,
+		.rbx = r.rbx,
+		.rcx = r.rcx,
+		.rdx = r.rdx,
+		.rsi = r.rsi,
+		.rdi = r.rdi,
+		.rbp = r.rbp,
+		.rsp = r.rsp,
+		.r8 = r.r8,
+		.r9 = r.r9,
+		.r10 = r.r10,
+		.r11 = r.r11,
+		.r12 = r.r12,
+		.r13 = r.r13,
+		.r14 = r.r14,
+		.r15 = r.r15,
+		.rip = r.rip,
+		.rflags = (r.rflags & RFLAGS_USER) | RFLAGS_IF | 2,
+		.cs = SEL_UCODE,
+		.ss = SEL_UDATA,
 	};
 	p->fs_base = r.fs_base;
 	p->gs_base = r.gs_base;
@@ -270,15 +309,17 @@ static i64 set_blob(struct proc *p, int (*unpack)(struct proc *, struct blob *),
 
 static bool region_valid(const struct wh_region *w)
 {
-	const u32 known = WH_RG_READ | WH_RG_WRITE | WH_RG_EXEC | WH_RG_FILE | WH_RG_STACK | WH_RG_HEAP;
+	const u32 known =
+		WH_RG_READ | WH_RG_WRITE | WH_RG_EXEC | WH_RG_FILE | WH_RG_STACK | WH_RG_HEAP;
 	u64 len = w->end - w->start;
 
 	if ((w->flags & ~known) || ((w->flags & WH_RG_WRITE) && (w->flags & WH_RG_EXEC)))
 		return false;
-	if (((w->start | w->end) & PAGE_MASK) || w->start < USER_MIN || w->end > USER_TOP || w->start >= w->end)
+	if (((w->start | w->end) & PAGE_MASK) || w->start < USER_MIN || w->end > USER_TOP ||
+	    w->start >= w->end)
 		return false;
-	return !(w->flags & WH_RG_FILE) || (!(w->file_off & PAGE_MASK) && w->file_off < 1ull << 62 &&
-					    w->file_len <= len);
+	return !(w->flags & WH_RG_FILE) ||
+	       (!(w->file_off & PAGE_MASK) && w->file_off < 1ull << 62 && w->file_len <= len);
 }
 
 static i64 add_region(struct proc *p, const struct wh_region *w)
@@ -384,7 +425,8 @@ i64 image_set(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len)
 
 int image_complete(const struct proc *p)
 {
-	const u32 needed = 1u << WH_P_REGS | 1u << WH_P_UBLOCK | 1u << WH_P_REGIONS | 1u << WH_P_SIGNALS;
+	const u32 needed =
+		1u << WH_P_REGS | 1u << WH_P_UBLOCK | 1u << WH_P_REGIONS | 1u << WH_P_SIGNALS;
 
 	return (p->imported & (needed | SPOILED)) == needed ? 0 : -EINVAL;
 }

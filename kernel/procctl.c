@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The calls with which the migration handler makes, inspects and gives away processes (servers/lib/wh.h). */
+/* The calls with which the migration handler makes, inspects and gives away processes
+ * (servers/lib/wh.h). */
 #include "procctl.h"
 #include "cpu.h"
 #include "env/clock.h"
@@ -20,7 +21,7 @@ static bool is_handler(void)
 
 struct proc *shell_find(i32 pid)
 {
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->pid == pid && p->state == PROC_NEW && p->vm)
 			return p;
 	return NULL;
@@ -36,9 +37,9 @@ struct proc *procctl_find(i32 pid)
 static u32 public_state(const struct proc *p)
 {
 	static const u8 of[] = {
-		[PROC_NEW] = WH_PS_FROZEN,	   [PROC_RUN] = WH_PS_RUN,
-		[PROC_WAIT] = WH_PS_SLEEP,	   [PROC_STOPPED] = WH_PS_STOPPED,
-		[PROC_FROZEN] = WH_PS_FROZEN,	   [PROC_ZOMBIE] = WH_PS_ZOMBIE,
+		[PROC_NEW] = WH_PS_FROZEN,    [PROC_RUN] = WH_PS_RUN,
+		[PROC_WAIT] = WH_PS_SLEEP,    [PROC_STOPPED] = WH_PS_STOPPED,
+		[PROC_FROZEN] = WH_PS_FROZEN, [PROC_ZOMBIE] = WH_PS_ZOMBIE,
 		[PROC_AWAY] = WH_PS_AWAY,
 	};
 
@@ -97,7 +98,7 @@ i64 wh_sys_proc_set(const u64 *arg)
 /* A process of this name that is here and not merely remembered. */
 static int name_taken(const struct wh_pinfo *info)
 {
-	list_for_each (p, &all_procs, struct proc, all_link) {
+	list_for_each(p, &all_procs, struct proc, all_link) {
 		if (p->pid != info->uqpid.pid)
 			continue;
 		if (p->state != PROC_AWAY || memcmp(&p->uqpid, &info->uqpid, sizeof p->uqpid) != 0)
@@ -118,8 +119,8 @@ i64 wh_sys_proc_create(const u64 *arg)
 	if (copy_from_user(&info, arg[0], sizeof info) < 0)
 		return -EFAULT;
 	if (info.uqpid.pid <= 0 || info.uqpid.home < 1 || info.uqpid.home > node_id.nodes ||
-	    WH_PID_NODE(info.uqpid.pid) != info.uqpid.home || info.epoch == 0 || arg[1] > frame_total_count() ||
-	    arg[2] > node_id.nodes)
+	    WH_PID_NODE(info.uqpid.pid) != info.uqpid.home || info.epoch == 0 ||
+	    arg[1] > frame_total_count() || arg[2] > node_id.nodes)
 		return -EINVAL;
 	int r = name_taken(&info);
 	if (r)
@@ -215,7 +216,7 @@ i64 wh_sys_proc_list(const u64 *arg)
 
 	if (!is_handler() && current->service != WH_SVC_LOAD)
 		return -EPERM;
-	list_for_each (p, &all_procs, struct proc, all_link) {
+	list_for_each(p, &all_procs, struct proc, all_link) {
 		struct wh_pinfo info;
 		if (p->privileged || p->state == PROC_NEW)
 			continue;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Stubs: what stays of a process that runs on another node, where it was born or where its parent is. A stub keeps the
- * name, the place among the parent's children and, at the end, the wait status. It has no memory, no files, no
- * U-block. Signals for it are forwarded (signal.c). Whether a process that was on a dead node is lost is for the
- * migration handler to find out, who asks the other nodes first; it ends the stub with wh_proc_exited.
+ * Stubs: what stays of a process that runs on another node, where it was born or where its parent
+ * is. A stub keeps the name, the place among the parent's children and, at the end, the wait
+ * status. It has no memory, no files, no U-block. Signals for it are forwarded (signal.c). Whether
+ * a process that was on a dead node is lost is for the migration handler to find out, who asks the
+ * other nodes first; it ends the stub with wh_proc_exited.
  */
 #include "cpu.h"
 #include "ipc.h"
@@ -62,7 +63,7 @@ void stub_leave(struct proc *p, u32 node)
 
 static struct proc *stub_find(const struct wh_uqpid *u)
 {
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->state == PROC_AWAY && memcmp(&p->uqpid, u, sizeof *u) == 0)
 			return p;
 	return NULL;
@@ -96,8 +97,8 @@ void stub_notify_exit(struct proc *p, i32 status)
 		.utime_ns = p->u->cpu_ns,
 	};
 	if (ipc_post(WH_SVC_MIGRATE, &m) < 0)
-		klog("pid %d ended with status %x, but no migration handler can tell its parent", p->pid,
-		     (u32)status);
+		klog("pid %d ended with status %x, but no migration handler can tell its parent",
+		     p->pid, (u32)status);
 }
 
 /* init adopts the stub like any other child. */
@@ -114,7 +115,8 @@ void stub_orphaned(struct proc *child)
 		.new_ppid = init_proc->pid,
 	};
 	if (ipc_post(WH_SVC_MIGRATE, &m) < 0)
-		klog("pid %d, away on node %u, does not learn of its new parent: no migration handler",
+		klog("pid %d, away on node %u, does not learn of its new parent: no migration "
+		     "handler",
 		     child->pid, child->away_node);
 }
 
@@ -167,7 +169,7 @@ i64 wh_sys_proc_moved(const u64 *arg)
 /* The living process itself, not a stub of it nor a copy that is still arriving. */
 static struct proc *find_here(const struct wh_uqpid *u)
 {
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->state != PROC_AWAY && p->state != PROC_NEW && p->state != PROC_ZOMBIE &&
 		    memcmp(&p->uqpid, u, sizeof *u) == 0)
 			return p;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What people ask about processes and the node: `view PID`, the counters, and requests to the services in text. */
+/* What people ask about processes and the node: `view PID`, the counters, and requests to the
+ * services in text. */
 #include "env/clock.h"
 #include "file.h"
 #include "frame.h"
@@ -19,7 +20,7 @@
 static const char *state_name(const struct proc *p)
 {
 	static const char *const names[] = {
-		[PROC_NEW] = "arriving",	 [PROC_RUN] = "running", [PROC_WAIT] = "asleep",
+		[PROC_NEW] = "arriving",    [PROC_RUN] = "running",   [PROC_WAIT] = "asleep",
 		[PROC_STOPPED] = "stopped", [PROC_FROZEN] = "frozen", [PROC_ZOMBIE] = "ended",
 		[PROC_AWAY] = "away",
 	};
@@ -31,11 +32,13 @@ static void view_names(const struct proc *p, struct text *out)
 {
 	const struct unames *n = &p->u->names;
 
-	text_printf(out, "pid %d (%s) on node %u: %s%s%s\n", p->pid, n->comm, node_id.node, state_name(p),
-		    p->freeze_req ? ", to be frozen" : "", p->pinned ? ", pinned" : "");
-	text_printf(out, "uq-pid: home node %u, incarnation %lu, born at %lu ns; epoch %u\n", p->uqpid.home,
-		    p->uqpid.incarnation, p->uqpid.birth_ns, p->epoch);
-	text_printf(out, "parent %d, group %d, session %d, home tree %u\n", n->ppid, n->pgid, n->sid, n->tree);
+	text_printf(out, "pid %d (%s) on node %u: %s%s%s\n", p->pid, n->comm, node_id.node,
+		    state_name(p), p->freeze_req ? ", to be frozen" : "",
+		    p->pinned ? ", pinned" : "");
+	text_printf(out, "uq-pid: home node %u, incarnation %lu, born at %lu ns; epoch %u\n",
+		    p->uqpid.home, p->uqpid.incarnation, p->uqpid.birth_ns, p->epoch);
+	text_printf(out, "parent %d, group %d, session %d, home tree %u\n", n->ppid, n->pgid,
+		    n->sid, n->tree);
 }
 
 /* One argument: a small number, an error or an address. */
@@ -52,8 +55,8 @@ static void view_arg(struct text *out, u64 v)
 static void view_call(const struct proc *p, struct text *out)
 {
 	static const char *const kinds[] = {
-		[KIND_V] = "V-function", [KIND_O] = "O-function", [KIND_OV] = "OV-function",
-		[KIND_N] = "no object", [KIND_X] = "exempt: physical",
+		[KIND_V] = "V-function", [KIND_O] = "O-function",	[KIND_OV] = "OV-function",
+		[KIND_N] = "no object",	 [KIND_X] = "exempt: physical",
 	};
 	const struct ucall *c = &p->u->call;
 
@@ -61,7 +64,8 @@ static void view_call(const struct proc *p, struct text *out)
 		const struct syscall_row *r = &syscall_rows[row];
 		if (r->nr != c->nr)
 			continue;
-		text_printf(out, "%s %s(", p->state == PROC_WAIT ? "current call:" : "last call:", r->name);
+		text_printf(out, "%s %s(",
+			    p->state == PROC_WAIT ? "current call:" : "last call:", r->name);
 		for (u32 i = 0; i < ARRAY_LEN(c->args); i++) {
 			text_printf(out, "%s", i ? ", " : "");
 			view_arg(out, c->args[i]);
@@ -92,8 +96,8 @@ static void view_verdicts(struct proc *p, struct text *out)
 static void view_process(struct proc *p, struct text *out)
 {
 	if (!p->u) {
-		text_printf(out, "pid %d (%s): %s, on node %u in epoch %u\n", p->pid, p->away_comm, state_name(p),
-			    p->away_node, p->epoch);
+		text_printf(out, "pid %d (%s): %s, on node %u in epoch %u\n", p->pid, p->away_comm,
+			    state_name(p), p->away_node, p->epoch);
 		return;
 	}
 	view_names(p, out);
@@ -151,7 +155,7 @@ i64 wh_sys_counters(const u64 *arg)
 		.checker_violations = check_violations,
 	};
 
-	list_for_each (p, &all_procs, struct proc, all_link) {
+	list_for_each(p, &all_procs, struct proc, all_link) {
 		if (p->state == PROC_AWAY)
 			c.stubs++;
 		else
@@ -185,7 +189,8 @@ static i64 ask(u64 svc, u32 op, void *buf, u64 in_len, u64 size, u64 uanswer, u6
 	if (r == -EINTR && m.status != -EINTR)
 		return -EINTR;
 	u32 n = (u32)MIN((u64)WH_BODY(&m, struct wh_ctl_msg)->out_len, size);
-	if (copy_to_user(uanswer, buf, n) < 0 || (uout_len && copy_to_user(uout_len, &n, sizeof n) < 0))
+	if (copy_to_user(uanswer, buf, n) < 0 ||
+	    (uout_len && copy_to_user(uout_len, &n, sizeof n) < 0))
 		r = -EFAULT;
 	kfree(buf);
 	return r;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The online checker: judges every V-function result after it was computed and just as user mode will see it,
- * with a record of its own, so that a fault in the views cannot hide itself. It also runs with views off.
- * The record is part of the U-block and travels with it.
+ * The online checker: judges every V-function result after it was computed and just as user mode
+ * will see it, with a record of its own, so that a fault in the views cannot hide itself. It also
+ * runs with views off. The record is part of the U-block and travels with it.
  */
 #include "clock.h"
 #include "env.h"
@@ -55,8 +55,8 @@ void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns)
 	if (c->seen[which] && value < last) {
 		char words[sizeof c->first];
 		struct text t = TEXT(words, sizeof words);
-		text_printf(&t, "%s ran backwards by %ld ns, from %ld to %ld", clock_name[which], last - value, last,
-			    value);
+		text_printf(&t, "%s ran backwards by %ld ns, from %ld to %ld", clock_name[which],
+			    last - value, last, value);
 		violated(p, words);
 		c->last[which] = value;
 		return;
@@ -117,15 +117,16 @@ void check_ended(struct proc *p)
 	const struct check_state *c = &p->u->check;
 
 	if (c->violations)
-		klog("check: pid %d (%s) ended: %lu of %lu observations inconsistent; first: %s", p->pid,
-		     p->u->names.comm, c->violations, c->observations, c->first);
+		klog("check: pid %d (%s) ended: %lu of %lu observations inconsistent; first: %s",
+		     p->pid, p->u->names.comm, c->violations, c->observations, c->first);
 }
 
 void check_view(const struct proc *p, struct text *out)
 {
 	const struct check_state *c = &p->u->check;
 
-	text_printf(out, "checker: %lu observations, %lu inconsistent\n", c->observations, c->violations);
+	text_printf(out, "checker: %lu observations, %lu inconsistent\n", c->observations,
+		    c->violations);
 	if (c->violations)
 		text_printf(out, "  first: %s\n", c->first);
 }

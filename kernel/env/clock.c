@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class Clock: what a process sees of time. REALTIME (with gettimeofday, time and the coarse clock) is one object with
- * the rule `monotonic`, kept by `larger` (clockview.c). MONOTONIC and its kin are the node's clock plus an offset
- * of the process, chosen at resumption so that they go on at the value at freezing; processor time travels with
- * the process. The zone is `same`. Sleeps and timers are in sleep.c, rdtsc in tsc.c.
+ * Class Clock: what a process sees of time. REALTIME (with gettimeofday, time and the coarse clock)
+ * is one object with the rule `monotonic`, kept by `larger` (clockview.c). MONOTONIC and its kin
+ * are the node's clock plus an offset of the process, chosen at resumption so that they go on at
+ * the value at freezing; processor time travels with the process. The zone is `same`. Sleeps and
+ * timers are in sleep.c, rdtsc in tsc.c.
  */
 #include "clock.h"
 #include "ipc.h"
@@ -142,7 +143,8 @@ i64 sys_clock_getres(const u64 *arg)
 	return arg[1] ? copy_to_user(arg[1], &ts, sizeof ts) : 0;
 }
 
-/* The zone is `same`: what was seen once is seen for ever, unless the process or its node changes it. */
+/* The zone is `same`: what was seen once is seen for ever, unless the process or its node changes
+ * it. */
 static void observe_zone(struct proc *p, struct kzone *z)
 {
 	struct ublock *u = p->u;
@@ -318,8 +320,9 @@ i64 wh_sys_now(const u64 *arg)
 }
 
 /*
- * The node's clock was stepped. Who already follows it sees what its operator has set, also backwards: that is the
- * normal result. Who is still held back stays so, and a backward step that nobody asked for holds everybody.
+ * The node's clock was stepped. Who already follows it sees what its operator has set, also
+ * backwards: that is the normal result. Who is still held back stays so, and a backward step that
+ * nobody asked for holds everybody.
  */
 static void follow_step(struct proc *p, i64 step, i64 now)
 {
@@ -348,7 +351,7 @@ i64 wh_sys_clock_set(const u64 *arg)
 	kztime.minuteswest = params.minuteswest;
 	kztime.dsttime = params.dsttime;
 	i64 now = node_realtime();
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->u)
 			follow_step(p, step, now);
 	wake_all(&clock_set_waiters);
@@ -360,7 +363,8 @@ i64 wh_sys_clock_set(const u64 *arg)
 void clock_learn(struct proc *to, const struct proc *from)
 {
 	if (views_on && to->u && from->u)
-		cview_learn(&to->u->cview[CLOCK_REALTIME], &from->u->cview[CLOCK_REALTIME], node_realtime());
+		cview_learn(&to->u->cview[CLOCK_REALTIME], &from->u->cview[CLOCK_REALTIME],
+			    node_realtime());
 }
 
 static int clock_init(struct proc *p)
@@ -450,8 +454,8 @@ static int clock_unpack(struct proc *p, struct blob *b)
 	return good && !b->bad ? 0 : -EINVAL;
 }
 
-/* Static instantiation (Lu & Liu §IV.3): bind *ktime and *kztime (they are this node's variables), probe them without
- * effect, compare with the duplicates. */
+/* Static instantiation (Lu & Liu §IV.3): bind *ktime and *kztime (they are this node's variables),
+ * probe them without effect, compare with the duplicates. */
 static void clock_bind(struct proc *p)
 {
 	struct ublock *u = p->u;
@@ -464,13 +468,14 @@ static void clock_bind(struct proc *p)
 	clock_resume(p);
 }
 
-static void view_one(const struct proc *p, struct text *out, u32 id, const char *name, const char *rule)
+static void view_one(const struct proc *p, struct text *out, u32 id, const char *name,
+		     const char *rule)
 {
 	const struct cview *v = &p->u->cview[id];
 
 	if (v->marker)
-		text_printf(out, "  %s marked, duplicate %ld.%09ld s, %s\n", name, v->dup_ns / (i64)NS_PER_SEC,
-			    v->dup_ns % (i64)NS_PER_SEC, rule);
+		text_printf(out, "  %s marked, duplicate %ld.%09ld s, %s\n", name,
+			    v->dup_ns / (i64)NS_PER_SEC, v->dup_ns % (i64)NS_PER_SEC, rule);
 }
 
 static void clock_view(const struct proc *p, struct text *out)
@@ -480,7 +485,8 @@ static void clock_view(const struct proc *p, struct text *out)
 
 	view_one(p, out, CLOCK_REALTIME, "REALTIME", "rule monotonic");
 	if (u->cview[CLOCK_REALTIME].marker && !u->cview[CLOCK_REALTIME].larger)
-		text_printf(out, "    larger 0: this node's clock is %ld ms behind the duplicate (%s)\n",
+		text_printf(out,
+			    "    larger 0: this node's clock is %ld ms behind the duplicate (%s)\n",
 			    (u->cview[CLOCK_REALTIME].dup_ns - node_realtime()) / 1000000,
 			    policy_names[clock_policy]);
 	view_one(p, out, CLOCK_MONOTONIC, "MONOTONIC", "rule monotonic");
@@ -489,13 +495,15 @@ static void clock_view(const struct proc *p, struct text *out)
 	if (u->tsc_dup)
 		text_printf(out, "  rdtsc marked, duplicate %lu, rule monotonic\n", u->tsc_dup);
 	if (u->zone_marker)
-		text_printf(out, "  zone marked, duplicate %d min west, dst %d, rule same%s\n", u->zone_minuteswest,
-			    u->zone_dsttime, u->zone_held ? " (this node's differs)" : "");
+		text_printf(out, "  zone marked, duplicate %d min west, dst %d, rule same%s\n",
+			    u->zone_minuteswest, u->zone_dsttime,
+			    u->zone_held ? " (this node's differs)" : "");
 	if (off)
-		text_printf(out, "  process's MONOTONIC is the node's %s %ld ms\n", off < 0 ? "minus" : "plus",
-			    (off < 0 ? -off : off) / 1000000);
+		text_printf(out, "  process's MONOTONIC is the node's %s %ld ms\n",
+			    off < 0 ? "minus" : "plus", (off < 0 ? -off : off) / 1000000);
 	if (u->itimer_deadline_ns)
-		text_printf(out, "  alarm in %ld ms\n", ((i64)u->itimer_deadline_ns - clock_mono(p)) / 1000000);
+		text_printf(out, "  alarm in %ld ms\n",
+			    ((i64)u->itimer_deadline_ns - clock_mono(p)) / 1000000);
 }
 
 const struct env_class env_clock = {

@@ -19,18 +19,21 @@ enum clock_id {
 	CLOCK_TSC = 8, /* the checker's number for rdtsc; not a clock id of the ABI */
 };
 
-/* The kernel variables that *ktime and *kztime of Fig. 1 bind to: the clock server publishes them (wh_clock_set). */
+/* The kernel variables that *ktime and *kztime of Fig. 1 bind to: the clock server publishes them
+ * (wh_clock_set). */
 extern i64 ktime; /* the node's REALTIME = now_ns() + ktime */
 struct kzone {
 	i32 minuteswest, dsttime;
 };
 extern struct kzone kztime;
 
-extern enum clock_policy clock_policy; /* of this node; CLOCK_HOLD unless the command line says otherwise */
+extern enum clock_policy
+	clock_policy; /* of this node; CLOCK_HOLD unless the command line says otherwise */
 /* "hold", "block" or "slew". false: unknown, nothing changed. */
 bool clock_policy_set(const char *name);
 
-/* Memory that `from` wrote reaches `to` (wait, a pipe): it brings along what `from` saw of the clocks. */
+/* Memory that `from` wrote reaches `to` (wait, a pipe): it brings along what `from` saw of the
+ * clocks. */
 void clock_learn(struct proc *to, const struct proc *from);
 
 /* Deadlines do not fire while a process is frozen (the signal would miss the copy that travels). */
@@ -41,7 +44,8 @@ u64 proc_cpu_ns(const struct proc *p); /* used so far, the current slice include
 
 /* ---- between clock.c, sleep.c and view code ---- */
 i64 node_realtime(void);
-/* The process's MONOTONIC for the kernel's own use (deadlines); with views off the process is shown something else. */
+/* The process's MONOTONIC for the kernel's own use (deadlines); with views off the process is shown
+ * something else. */
 i64 clock_mono(const struct proc *p);
 /* A MONOTONIC value that p names (it knows only what it was shown) on the scale of clock_mono. */
 i64 clock_mono_from_user(const struct proc *p, i64 value);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The rule `monotonic` of a clock that nodes disagree about (Lu & Liu Fig. 5, corrected as design 4 and 7 say).
- * Pure: no kernel state, tested on the host (tests/host/test_clockview.c). Times are ns; `now` is what the
- * node's clock reads.
+ * The rule `monotonic` of a clock that nodes disagree about (Lu & Liu Fig. 5, corrected as design 4
+ * and 7 say). Pure: no kernel state, tested on the host (tests/host/test_clockview.c). Times are
+ * ns; `now` is what the node's clock reads.
  *
- * Differences from the figure: `bigger` also accepts equal values (a clock may stand still, not run backwards);
- * the probe at resumption is a parameter, so nothing is re-invoked for comparison; the zone is not part of
- * it (zones are `same`, not ordered).
+ * Differences from the figure: `bigger` also accepts equal values (a clock may stand still, not run
+ * backwards); the probe at resumption is a parameter, so nothing is re-invoked for comparison; the
+ * zone is not part of it (zones are `same`, not ordered).
  */
 #ifndef KERNEL_ENV_CLOCKVIEW_H
 #define KERNEL_ENV_CLOCKVIEW_H
@@ -29,12 +29,14 @@ struct cview {
 
 /* What an observation would show; effect-free. */
 i64 cview_peek(const struct cview *v, enum clock_policy policy, i64 now);
-/* An observation: sets the marker, the duplicate and, once the node's clock has passed it, `larger`. */
+/* An observation: sets the marker, the duplicate and, once the node's clock has passed it,
+ * `larger`. */
 i64 cview_observe(struct cview *v, enum clock_policy policy, i64 now);
-/* Static instantiation at resumption: `now` is the effect-free probe that is compared with the duplicate. Also when
- * the node's clock was stepped. */
+/* Static instantiation at resumption: `now` is the effect-free probe that is compared with the
+ * duplicate. Also when the node's clock was stepped. */
 void cview_bind(struct cview *v, i64 now);
-/* By how much the node's clock must advance until the process can be shown `target` or later; 0: now. */
+/* By how much the node's clock must advance until the process can be shown `target` or later; 0:
+ * now. */
 i64 cview_wait(const struct cview *v, enum clock_policy policy, i64 now, i64 target);
 /* The process itself has set the clock to `value`: that is what it knows from here on. */
 void cview_set(struct cview *v, i64 value);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The class table and the loops over it. The packed form of the views is one record per class, in table order:
- * {u32 id, u32 version, u32 bytes} and the bytes. A class that packs nothing has an empty record, so that an unknown, a
- * missing and a newer class are all noticed.
+ * The class table and the loops over it. The packed form of the views is one record per class, in
+ * table order: {u32 id, u32 version, u32 bytes} and the bytes. A class that packs nothing has an
+ * empty record, so that an unknown, a missing and a newer class are all noticed.
  */
 #include "env.h"
 #include "proc.h"
@@ -89,7 +89,8 @@ int env_unpack(struct proc *p, struct blob *b)
 		const struct env_class *c = env_classes[i];
 		u32 id = blob_get_u32(b), version = blob_get_u32(b), len = blob_get_u32(b);
 		if (b->bad || id != i || version != c->version || len > b->cap - b->pos) {
-			klog("image of pid %d: no record of class %s, version %u", p->pid, c->name, c->version);
+			klog("image of pid %d: no record of class %s, version %u", p->pid, c->name,
+			     c->version);
 			return -EINVAL;
 		}
 		int r = unpack_class(p, c, b->buf + b->pos, len);
@@ -107,7 +108,8 @@ static int default_verdict(struct proc *p, u32 cls, struct text *why)
 		const struct syscall_row *r = &syscall_rows[row];
 		if (r->cls != cls || r->rule != RULE_local || !p->u->vrec[row].marker)
 			continue;
-		text_printf(why, "class %s: %s returned %ld: rule local: it cannot be kept elsewhere",
+		text_printf(why,
+			    "class %s: %s returned %ld: rule local: it cannot be kept elsewhere",
 			    env_classes[cls]->name, r->name, p->u->vrec[row].dup);
 		return -EPERM;
 	}

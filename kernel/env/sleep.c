@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class Clock, sleeps and the alarm: deadlines in the process's own MONOTONIC (or, for absolute REALTIME sleeps, in its
- * view of REALTIME), so half a sleep remains half a sleep wherever the process is frozen and thawed. A relative
- * sleep that is interrupted keeps its deadline in ublock.call.resume.
+ * Class Clock, sleeps and the alarm: deadlines in the process's own MONOTONIC (or, for absolute
+ * REALTIME sleeps, in its view of REALTIME), so half a sleep remains half a sleep wherever the
+ * process is frozen and thawed. A relative sleep that is interrupted keeps its deadline in
+ * ublock.call.resume.
  */
 #include "clock.h"
 #include "proc.h"
@@ -34,7 +35,8 @@ static int get_timespec(u64 uaddr, i64 *ns)
 		return -EFAULT;
 	if (ts.sec < 0 || ts.nsec < 0 || ts.nsec >= (i64)NS_PER_SEC)
 		return -EINVAL;
-	*ns = ts.sec >= FOREVER_NS / (i64)NS_PER_SEC ? FOREVER_NS : ts.sec * (i64)NS_PER_SEC + ts.nsec;
+	*ns = ts.sec >= FOREVER_NS / (i64)NS_PER_SEC ? FOREVER_NS
+						     : ts.sec * (i64)NS_PER_SEC + ts.nsec;
 	return 0;
 }
 
@@ -135,7 +137,8 @@ static void alarm_fire(struct timer *t)
 	if (u->itimer_interval_ns) {
 		/* Missed ticks are one signal. */
 		u64 late = (u64)MAX(clock_mono(p) - (i64)deadline, 0l);
-		u->itimer_deadline_ns = deadline + (late / u->itimer_interval_ns + 1) * u->itimer_interval_ns;
+		u->itimer_deadline_ns =
+			deadline + (late / u->itimer_interval_ns + 1) * u->itimer_interval_ns;
 		alarm_arm(p);
 	}
 	signal_send(p, SIGALRM, SI_KERNEL, 0);
@@ -172,7 +175,8 @@ static void alarm_set(struct proc *p, i64 value_ns, i64 interval_ns)
 {
 	timer_cancel(&p->alarm_timer);
 	p->u->itimer_interval_ns = value_ns ? (u64)interval_ns : 0;
-	/* 0 means off: the process's clock starts with its node, so no real deadline is 0 or before. */
+	/* 0 means off: the process's clock starts with its node, so no real deadline is 0 or
+	 * before. */
 	p->u->itimer_deadline_ns = value_ns ? (u64)MAX(clock_mono(p) + value_ns, 1l) : 0;
 	clock_resume(p);
 }
@@ -191,7 +195,8 @@ static void current_itimer(struct user_itimerval *v)
 	i64 left = alarm_left(current), every = (i64)current->u->itimer_interval_ns;
 
 	v->value = (struct user_timeval){left / (i64)NS_PER_SEC, left % (i64)NS_PER_SEC / 1000};
-	v->interval = (struct user_timeval){every / (i64)NS_PER_SEC, every % (i64)NS_PER_SEC / 1000};
+	v->interval =
+		(struct user_timeval){every / (i64)NS_PER_SEC, every % (i64)NS_PER_SEC / 1000};
 }
 
 i64 sys_getitimer(const u64 *arg)
@@ -209,7 +214,7 @@ static bool timeval_ns(const struct user_timeval *tv, i64 *ns)
 	if (tv->sec < 0 || tv->usec < 0 || tv->usec >= 1000000)
 		return false;
 	*ns = tv->sec >= FOREVER_NS / (i64)NS_PER_SEC ? FOREVER_NS
-						       : tv->sec * (i64)NS_PER_SEC + tv->usec * 1000;
+						      : tv->sec * (i64)NS_PER_SEC + tv->usec * 1000;
 	return true;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class Clock, rdtsc and rdtscp: observations that bypass system calls. CR4.TSD makes them trap in user mode (#GP); they
- * are done here, on a counter of the process's own that goes on where it was frozen.
+ * Class Clock, rdtsc and rdtscp: observations that bypass system calls. CR4.TSD makes them trap in
+ * user mode (#GP); they are done here, on a counter of the process's own that goes on where it was
+ * frozen.
  */
 #include "clock.h"
 #include "proc.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Fig. 5's rule, as corrected: whatever clocks a process is carried between, it never sees time run backwards. */
+/* Fig. 5's rule, as corrected: whatever clocks a process is carried between, it never sees time run
+ * backwards. */
 #include <stdio.h>
 #include <string.h>
 #include "env/clockview.h"
@@ -29,15 +30,16 @@ static void test_figure_5(void)
 {
 	struct cview v = {.larger = 1};
 
-	check(cview_observe(&v, CLOCK_HOLD, 100) == 100 && v.marker && v.dup_ns == 100, "first observation",
-	      "not the node's clock, or not marked");
+	check(cview_observe(&v, CLOCK_HOLD, 100) == 100 && v.marker && v.dup_ns == 100,
+	      "first observation", "not the node's clock, or not marked");
 	cview_bind(&v, 40);
 	check(!v.larger, "a slower clock at resumption clears larger", "larger stayed set");
-	check(cview_observe(&v, CLOCK_HOLD, 41) == 100 && v.dup_ns == 100, "hold shows the duplicate",
-	      "something else was shown");
+	check(cview_observe(&v, CLOCK_HOLD, 41) == 100 && v.dup_ns == 100,
+	      "hold shows the duplicate", "something else was shown");
 	check(cview_observe(&v, CLOCK_HOLD, 100) == 100 && v.larger, "equal is not backwards",
 	      "larger not set when the clock caught up");
-	check(cview_observe(&v, CLOCK_HOLD, 101) == 101, "then the node's clock again", "still held");
+	check(cview_observe(&v, CLOCK_HOLD, 101) == 101, "then the node's clock again",
+	      "still held");
 	cview_bind(&v, 500);
 	check(v.larger && cview_observe(&v, CLOCK_HOLD, 501) == 501, "a faster clock needs no care",
 	      "it was held");
@@ -48,8 +50,8 @@ static void test_unmarked(void)
 	struct cview v = {0};
 
 	cview_bind(&v, -70);
-	check(v.larger && cview_observe(&v, CLOCK_HOLD, -60) == -60, "an unmarked duplicate is not compared",
-	      "it was");
+	check(v.larger && cview_observe(&v, CLOCK_HOLD, -60) == -60,
+	      "an unmarked duplicate is not compared", "it was");
 }
 
 static void test_effect_free(void)
@@ -96,10 +98,11 @@ static void test_set(void)
 
 	cview_observe(&v, CLOCK_HOLD, 1000);
 	cview_set(&v, 300);
-	check(cview_observe(&v, CLOCK_HOLD, 301) == 301, "after its own setting a process may see less",
-	      "it was held at the old value");
+	check(cview_observe(&v, CLOCK_HOLD, 301) == 301,
+	      "after its own setting a process may see less", "it was held at the old value");
 	cview_bind(&v, 250);
-	check(cview_observe(&v, CLOCK_HOLD, 251) == 301, "and what it has set is knowledge", "it saw less than it set");
+	check(cview_observe(&v, CLOCK_HOLD, 251) == 301, "and what it has set is knowledge",
+	      "it saw less than it set");
 }
 
 static void test_learn(void)
@@ -117,7 +120,8 @@ static void test_learn(void)
 	      "later knowledge is taken over", "it was not");
 }
 
-/* Nodes whose clocks differ and run at different rates; a process that moves, observes and waits at random. */
+/* Nodes whose clocks differ and run at different rates; a process that moves, observes and waits at
+ * random. */
 static void test_walk(enum clock_policy policy, const char *name)
 {
 	i64 off[4] = {0, 40000000000, -25000000000, 123}, rate[4] = {1000, 1005, 995, 1000};

@@ -7,9 +7,9 @@ $(BUILD)/tests/os/sigtest: tests/os/sigtest.c
 
 # Not for the image: it is started in place of the file server (test_roundtrip.py).
 HOST_TOOLS += $(BUILD)/tests/os/roundtrip
-$(BUILD)/tests/os/roundtrip: tests/os/roundtrip.c
+$(BUILD)/tests/os/roundtrip: tests/os/roundtrip.c tests/os/roundtrip_children.c tests/os/roundtrip.h
 	@mkdir -p $(@D)
-	@echo "UCC $@"; $(UCC) $(UCFLAGS) -MMD -o $@ $<
+	@echo "UCC $@"; $(UCC) $(UCFLAGS) -o $@ $(filter %.c,$^)
 
 # Likewise (test_signals.py): sigtest's own C, and a handler that freezes it all the time.
 HOST_TOOLS += $(BUILD)/tests/os/freezer

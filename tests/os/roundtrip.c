@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's half of a migration on one node, without a disk or a network: started as the boot module, this program is
- * the migration handler. It freezes its children, takes them apart, gives them away to "node 2", and makes them again from
- * the parts, absorbing the stubs. A child must not notice; the node's counters must come back.
+ * The kernel's half of a migration on one node, without a disk or a network: started as the boot
+ * module, this program is the migration handler. It freezes its children, takes them apart, gives
+ * them away to "node 2", and makes them again from the parts, absorbing the stubs. A child must not
+ * notice; the node's counters must come back.
  */
 #include <errno.h>
 #include <signal.h>
@@ -15,9 +16,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "roundtrip.h"
 #include "wh.h"
 
-#define MS	  1000000ll
 #define BLOB	  (256 << 10)
 #define PAGES_MAX 2048
 #define REGIONS	  256
@@ -37,8 +38,9 @@ struct image {
 	uint64_t page_addr[PAGES_MAX];
 	unsigned char page[PAGES_MAX][4096];
 };
-static struct image *store; /* two: the current one, and a good one to damage copies of; not in the children */
-#define img (store[0])
+static struct image
+	*store; /* two: the current one, and a good one to damage copies of; not in the children */
+#define img  (store[0])
 #define good (store[1])
 
 static int failures;
@@ -58,14 +60,6 @@ static void need(long r, const char *what)
 	printf("not ok %s: %ld\nroundtrip: failed\n", what, r);
 	for (;;)
 		wh_wait(&(struct wh_event){0}, WH_NO_DEADLINE);
-}
-
-static int64_t now(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return ts.tv_sec * 1000 * MS + ts.tv_nsec;
 }
 
 static void pause_ns(int64_t ns)
@@ -129,13 +123,17 @@ static void export(int pid)
 	need(wh_proc_get(pid, WH_P_REGS, 0, &img.regs, sizeof img.regs), "get registers");
 	need(wh_proc_get(pid, WH_P_FPU, 0, img.fpu, sizeof img.fpu), "get FPU");
 	need(img.views_len = wh_proc_get(pid, WH_P_UBLOCK, 0, img.views, BLOB), "get views");
-	need(img.regions_len = wh_proc_get(pid, WH_P_REGIONS, 0, img.regions, sizeof img.regions), "get regions");
+	need(img.regions_len = wh_proc_get(pid, WH_P_REGIONS, 0, img.regions, sizeof img.regions),
+	     "get regions");
 	img.pages = 0;
-	for (uint64_t from = 0; (n = wh_proc_get(pid, WH_P_PAGEMAP, from, rows, sizeof rows)) > 0;) {
+	for (uint64_t from = 0;
+	     (n = wh_proc_get(pid, WH_P_PAGEMAP, from, rows, sizeof rows)) > 0;) {
 		for (long i = 0; i < n / 8 && img.pages < PAGES_MAX; i++) {
 			img.page_addr[img.pages] = rows[i];
 			if (!(rows[i] & 1))
-				need(wh_proc_get(pid, WH_P_PAGE, rows[i], img.page[img.pages], 4096), "get page");
+				need(wh_proc_get(pid, WH_P_PAGE, rows[i], img.page[img.pages],
+						 4096),
+				     "get page");
 			img.pages++;
 		}
 		from = (rows[n / 8 - 1] & ~1ull) + 4096;
@@ -157,7 +155,8 @@ static void import(void)
 	need(wh_proc_set(pid, WH_P_REGS, 0, &img.regs, sizeof img.regs), "set registers");
 	for (unsigned i = 0; i < img.pages; i++)
 		if (!(img.page_addr[i] & 1))
-			need(wh_proc_set(pid, WH_P_PAGE, img.page_addr[i], img.page[i], 4096), "set page");
+			need(wh_proc_set(pid, WH_P_PAGE, img.page_addr[i], img.page[i], 4096),
+			     "set page");
 	need(wh_proc_set(pid, WH_P_SIGNALS, 0, img.signals, img.signals_len), "set signals");
 }
 
@@ -220,151 +219,6 @@ static int carry(int pid, int64_t gap, int most, int *moves)
 	return finish(pid);
 }
 
-/* ---- children ---- */
-
-#define WORDS (256 << 10)
-static uint64_t memory[WORDS], expected;
-
-static uint64_t compute(void)
-{
-	uint64_t x = 88172645463325252ull;
-	double sum = 0;
-
-	for (unsigned round = 0; round < 60; round++)
-		for (unsigned i = 0; i < WORDS; i++) {
-			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-			memory[i] += x;
-			sum += 1.0 / (double)(1 + (memory[i] & 0xffff));
-		}
-	for (unsigned i = 0; i < WORDS; i++)
-		x = x * 31 + memory[i];
-	uint64_t bits;
-	memcpy(&bits, &sum, sizeof bits);
-	return x ^ bits;
-}
-
-static int child_compute(void)
-{
-	return compute() != expected;
-}
-
-static uint64_t rdtsc(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (uint64_t)hi << 32 | lo;
-}
-
-static int child_clocks(void)
-{
-	static const clockid_t id[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_PROCESS_CPUTIME_ID,
-				       CLOCK_REALTIME_COARSE};
-	int64_t last[5] = {0}, start_ns = now(CLOCK_MONOTONIC);
-	uint64_t tsc = 0;
-	struct timeval tv, old = {0};
-	time_t sec = 0;
-
-	while (now(CLOCK_MONOTONIC) < start_ns + 700 * MS) {
-		for (int i = 0; i < 5; i++) {
-			int64_t t = now(id[i]);
-			if (t < last[i])
-				return 10 + i;
-			last[i] = t;
-		}
-		if (rdtsc() < tsc)
-			return 20;
-		tsc = rdtsc();
-		gettimeofday(&tv, NULL);
-		if (timercmp(&tv, &old, <) || time(NULL) < sec)
-			return 21;
-		old = tv;
-		sec = time(NULL);
-	}
-	return 0;
-}
-
-static int child_sleep(void)
-{
-	int64_t t = now(CLOCK_MONOTONIC);
-	struct timespec half = {0, 500 * MS}, rem = {7, 7};
-
-	if (nanosleep(&half, &rem) || rem.tv_sec != 7)
-		return 1;
-	t = now(CLOCK_MONOTONIC) - t;
-	return t < 500 * MS ? 2 : t > 650 * MS ? 3 : 0;
-}
-
-static volatile int alarms;
-static void on_alarm(int sig)
-{
-	(void)sig;
-	alarms++;
-}
-
-static int child_alarm(void)
-{
-	struct itimerval iv = {.it_value.tv_usec = 400000};
-	int64_t t = now(CLOCK_MONOTONIC);
-
-	signal(SIGALRM, on_alarm);
-	setitimer(ITIMER_REAL, &iv, NULL);
-	while (!alarms)
-		if (pause() != -1 || errno != EINTR)
-			return 1;
-	t = now(CLOCK_MONOTONIC) - t;
-	return t < 400 * MS ? 2 : t > 550 * MS ? 3 : 0;
-}
-
-static int child_spin(void)
-{
-	while (!alarms)
-		signal(SIGUSR1, on_alarm);
-	return 42;
-}
-
-static int child_vfork(void)
-{
-	struct timespec half = {0, 300 * MS};
-
-	if (vfork() == 0) {
-		nanosleep(&half, NULL);
-		_exit(0);
-	}
-	return 0;
-}
-
-static int child_ctl(void)
-{
-	char text[64] = "question";
-	uint32_t n = 0;
-	long r = wh_ctl(WH_SVC_MIGRATE, 5, text, 8, sizeof text, &n);
-
-	if (r != 3 || n != 6 || memcmp(text, "answer", 6))
-		return 1;
-	if (wh_ctl(99, 5, text, 8, sizeof text, &n) != -EINVAL || wh_ctl(WH_SVC_NET, 5, text, 8, sizeof text, &n) != -ESRCH)
-		return 2;
-	if (wh_ctl(WH_SVC_MIGRATE, 5, (void *)8, 8, 64, &n) != -EFAULT)
-		return 3;
-	/* What only the handler may do. */
-	if (wh_proc_freeze(getppid(), 0) != -EPERM || wh_proc_thaw(getpid()) != -EPERM || wh_register(3) != -EPERM ||
-	    wh_syscall(WH_NR_now, 0, 0, 0, 0, 0, 0) != -EPERM)
-		return 4;
-	return 0;
-}
-
-static int child_abs_sleep(void)
-{
-	struct timespec until;
-	int64_t t = now(CLOCK_REALTIME) + 400 * MS;
-
-	until.tv_sec = t / (1000 * MS);
-	until.tv_nsec = t % (1000 * MS);
-	if (clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL))
-		return 1;
-	return now(CLOCK_REALTIME) < t ? 2 : 0;
-}
-
 /* ---- the clock: a second server that steps REALTIME when told ---- */
 
 static void clock_helper(void)
@@ -400,9 +254,11 @@ static void same_counters(const char *name, const struct wh_counters *a)
 	struct wh_counters b = counters();
 
 	if (a->kmem_bytes != b.kmem_bytes)
-		printf("# kmem %+ld procs %+ld stubs %+ld fobjs %+ld ofiles %+ld regions %+ld requests %+ld\n",
-		       (long)(b.kmem_bytes - a->kmem_bytes), (long)(b.procs - a->procs), (long)(b.stubs - a->stubs),
-		       (long)(b.fobjs - a->fobjs), (long)(b.ofiles - a->ofiles), (long)(b.regions - a->regions),
+		printf("# kmem %+ld procs %+ld stubs %+ld fobjs %+ld ofiles %+ld regions %+ld "
+		       "requests %+ld\n",
+		       (long)(b.kmem_bytes - a->kmem_bytes), (long)(b.procs - a->procs),
+		       (long)(b.stubs - a->stubs), (long)(b.fobjs - a->fobjs),
+		       (long)(b.ofiles - a->ofiles), (long)(b.regions - a->regions),
 		       (long)(b.requests - a->requests));
 	check(a->frames_free == b.frames_free, name, (long)(a->frames_free - b.frames_free));
 	check(a->kmem_bytes == b.kmem_bytes && a->procs == b.procs && a->stubs == b.stubs &&
@@ -418,7 +274,7 @@ static void test_state(void)
 	int moves, status;
 
 	expected = compute();
-	memset(memory, 0, sizeof memory);
+	compute_reset();
 	/* The kernel's own pools fill once, and the log's buffer is made. */
 	carry(start(child_alarm), 20 * MS, 1, &moves);
 	printf("# moving\n");
@@ -446,18 +302,21 @@ static void test_clocks(void)
 		import();
 		need(wh_proc_thaw(pid), "thaw");
 		status = finish(pid);
-		check(status == 0, i ? "nor on a node whose clock is ahead" : "nor on a node whose clock is behind",
+		check(status == 0,
+		      i ? "nor on a node whose clock is ahead"
+			: "nor on a node whose clock is behind",
 		      status);
 	}
 	status = carry(start(child_sleep), 30 * MS, 8, &moves);
-	check(status == 0 && moves > 3, "a sleep interrupted by moves lasts as long as it should", status);
+	check(status == 0 && moves > 3, "a sleep interrupted by moves lasts as long as it should",
+	      status);
 	status = carry(start(child_abs_sleep), 30 * MS, 8, &moves);
 	check(status == 0 && moves > 3, "so does a sleep until a time", status);
 	status = carry(start(child_alarm), 30 * MS, 8, &moves);
 	check(status == 0 && moves > 3, "an alarm rings on time, once, in a pause", status);
 	struct wh_counters c = counters();
-	check(c.checker_observations > 1000 && c.checker_violations == 0, "the checker saw it all and agrees",
-	      (long)c.checker_violations);
+	check(c.checker_observations > 1000 && c.checker_violations == 0,
+	      "the checker saw it all and agrees", (long)c.checker_violations);
 }
 
 static void test_signals(void)
@@ -471,8 +330,8 @@ static void test_signals(void)
 	need(wh_proc_release(pid, WH_REL_AWAY, ELSEWHERE), "release");
 	struct wh_msg m = await(WH_MSG_K_SIGNAL, 100 * MS);
 	const struct wh_k_signal *s = WH_BODY(&m, struct wh_k_signal);
-	check(m.type && s->sig == SIGUSR1 && s->node == ELSEWHERE, "a signal to the frozen process follows it",
-	      m.type ? s->sig : -1);
+	check(m.type && s->sig == SIGUSR1 && s->node == ELSEWHERE,
+	      "a signal to the frozen process follows it", m.type ? s->sig : -1);
 	kill(pid, SIGTERM);
 	m = await(WH_MSG_K_SIGNAL, 100 * MS);
 	check(m.type && s->sig == SIGTERM, "a signal to a stub is forwarded", m.type ? s->sig : -1);
@@ -480,7 +339,8 @@ static void test_signals(void)
 	need(wh_proc_thaw(pid), "thaw");
 	need(wh_proc_signal(&img.info.uqpid, SIGUSR1), "deliver");
 	status = finish(pid);
-	check(WIFEXITED(status) && WEXITSTATUS(status) == 42, "and is delivered where it is", status);
+	check(WIFEXITED(status) && WEXITSTATUS(status) == 42, "and is delivered where it is",
+	      status);
 
 	pid = start(child_spin);
 	pause_ns(20 * MS);
@@ -512,10 +372,11 @@ static void test_away(void)
 	need(wh_proc_release(pid, WH_REL_AWAY, ELSEWHERE), "release");
 	struct wh_counters c = counters();
 	check(c.stubs == before.stubs + 1, "a stub stays", (long)c.stubs);
-	check(wh_proc_get(pid, WH_P_REGS, 0, &img.regs, sizeof img.regs) < 0, "a stub has no registers", 0);
+	check(wh_proc_get(pid, WH_P_REGS, 0, &img.regs, sizeof img.regs) < 0,
+	      "a stub has no registers", 0);
 	check(waitpid(pid, &status, WNOHANG) == 0, "its parent still waits for it", 0);
-	check(wh_proc_exited(&img.info.uqpid, img.info.epoch, 7 << 8) == -ESTALE, "news of an older epoch is refused",
-	      0);
+	check(wh_proc_exited(&img.info.uqpid, img.info.epoch, 7 << 8) == -ESTALE,
+	      "news of an older epoch is refused", 0);
 	need(wh_proc_moved(&img.info.uqpid, img.info.epoch + 2, ELSEWHERE), "moved on");
 	need(wh_proc_exited(&img.info.uqpid, img.info.epoch + 2, 7 << 8), "exited");
 	status = finish(pid);
@@ -543,16 +404,21 @@ static void test_garbage(void)
 			if (i % 4 == 0)
 				img.views[rnd / 7 % (unsigned)img.views_len] ^= rnd >> 20;
 			else if (i % 4 == 1)
-				((unsigned char *)img.regions)[rnd / 7 % (unsigned)img.regions_len] ^= rnd >> 20;
+				((unsigned char *)
+					 img.regions)[rnd / 7 % (unsigned)img.regions_len] ^=
+					rnd >> 20;
 			else if (i % 4 == 2)
 				img.signals[rnd / 7 % (unsigned)img.signals_len] ^= rnd >> 20;
 			else
-				((unsigned char *)&img.regs)[rnd / 7 % sizeof img.regs] ^= rnd >> 20;
+				((unsigned char *)&img.regs)[rnd / 7 % sizeof img.regs] ^=
+					rnd >> 20;
 		}
 		long cut = i % 5 == 0 ? (long)(rnd >> 8) % img.views_len : img.views_len;
 		refused += wh_proc_set(pid, WH_P_UBLOCK, 0, img.views, (size_t)cut) < 0;
-		refused += wh_proc_set(pid, WH_P_REGIONS, 0, img.regions, (size_t)img.regions_len) < 0;
-		refused += wh_proc_set(pid, WH_P_SIGNALS, 0, img.signals, (size_t)img.signals_len) < 0;
+		refused +=
+			wh_proc_set(pid, WH_P_REGIONS, 0, img.regions, (size_t)img.regions_len) < 0;
+		refused +=
+			wh_proc_set(pid, WH_P_SIGNALS, 0, img.signals, (size_t)img.signals_len) < 0;
 		refused += wh_proc_set(pid, WH_P_REGS, 0, &img.regs, sizeof img.regs) < 0;
 		refused += wh_proc_set(pid, WH_P_PAGE, rnd, img.page[0], 4096) < 0;
 		need(wh_proc_release(pid, WH_REL_DROP, 0), "drop");
@@ -579,8 +445,8 @@ static void test_refusals(int server)
 
 	pause_ns(50 * MS);
 	status = freeze_within(pid, 60 * MS);
-	check(status == -EBUSY && strstr(why_not, "vfork"), "a call that cannot be interrupted delays and then refuses",
-	      status);
+	check(status == -EBUSY && strstr(why_not, "vfork"),
+	      "a call that cannot be interrupted delays and then refuses", status);
 	status = finish(pid);
 	check(status == 0, "  and the process goes on", status);
 	check(wh_proc_freeze(server, WH_NO_DEADLINE) == -EPERM, "a server does not freeze", 0);
@@ -595,7 +461,8 @@ static void test_refusals(int server)
 		wh_proc_thaw(pid);
 	status = finish(pid);
 	check(m.type && (k->status == 0 || k->status == -ESRCH) && WIFSIGNALED(status),
-	      "a process killed on the way to being frozen is answered for", m.type ? k->status : 1);
+	      "a process killed on the way to being frozen is answered for",
+	      m.type ? k->status : 1);
 }
 
 static void test_ctl(void)
@@ -610,7 +477,8 @@ static void test_ctl(void)
 		struct wh_msg m = {.type = WH_MSG_CTL, .status = 3};
 		const struct wh_ctl_msg *c = WH_BODY(&ev.msg, const struct wh_ctl_msg);
 		wh_copyin(ev.id, 0, text, c->in_len < 9 ? c->in_len : 8);
-		check(c->op == 5 && strcmp(text, "question") == 0 && ev.pid == pid && ev.bulk_len == 64,
+		check(c->op == 5 && strcmp(text, "question") == 0 && ev.pid == pid &&
+			      ev.bulk_len == 64,
 		      "a command's request reaches the service", c->op);
 		wh_copyout(ev.id, 0, "answer", 6);
 		WH_BODY(&m, struct wh_ctl_msg)->out_len = 6;
@@ -636,8 +504,8 @@ static void test_view(void)
 		printf("#   %s\n", line);
 	n = wh_view(pid, text, sizeof text - 1);
 	text[n < 0 ? 0 : n] = 0;
-	check(strstr(text, "epoch 1") && strstr(text, "REALTIME marked") && strstr(text, "node 2: may move") &&
-		      strstr(text, "0 inconsistent"),
+	check(strstr(text, "epoch 1") && strstr(text, "REALTIME marked") &&
+		      strstr(text, "node 2: may move") && strstr(text, "0 inconsistent"),
 	      "the view names epoch, duplicates, verdict and the checker's record", n);
 	check(carry(pid, 20 * MS, 3, &moves) == 0, "and disturbs nothing", 0);
 	check(wh_view(pid, text, sizeof text) == -ESRCH, "a process that has ended has none", 0);
@@ -667,7 +535,8 @@ int main(void)
 	int helper = fork();
 	if (helper == 0)
 		clock_helper();
-	store = mmap(NULL, 2 * sizeof *store, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	store = mmap(NULL, 2 * sizeof *store, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		     -1, 0);
 	if (store == MAP_FAILED)
 		need(-errno, "memory");
 	need(wh_register(WH_SVC_MIGRATE), "register");
