@@ -73,7 +73,7 @@ def test_kill_and_restart(fresh_cluster):
     assert c.verb("status", ok=False).returncode != 0
     c.verb("restart", 2)
     assert c.sh(2, "cat /root/kept") == "kept\n"
-    assert incarnation(c, 2) == before + 1
+    wait_until(lambda: incarnation(c, 2) == before + 1, what="a new incarnation")
     wait_until(lambda: c.sh(1, "nodes").count("alive") == 2, what="node 1 hears node 2 again")
 
 

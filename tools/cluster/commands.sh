@@ -18,27 +18,26 @@ cmd_exec() {
 	exec "$HOST/whctl" "$RUN" "$node" "${opts[@]}" exec "$@"
 }
 
+# Split $1, NODE:PATH, into NODE and NPATH; false if it is a host path.
+split_place() {
+	[[ $1 =~ ^([0-9]+):(.+)$ ]] || return 1
+	NODE=${BASH_REMATCH[1]} NPATH=${BASH_REMATCH[2]}
+	want_running "$NODE"
+}
+
 cmd_cp() {
 	[ $# = 2 ] || die "usage: ./run-qemu.sh cp SRC DST   (one of them is NODE:PATH)"
 	conf_load
-	if [[ $1 =~ ^([0-9]+):(.+)$ ]]; then
-		local node=${BASH_REMATCH[1]} path=${BASH_REMATCH[2]}
-		want_running "$node"
-		if [[ $2 =~ ^([0-9]+):(.+)$ ]]; then
-			want_running "${BASH_REMATCH[1]}"
-			mkdir -p "$RUN/tmp"
-			local via
-			via=$(mktemp "$RUN/tmp/cp.XXXXXX")
-			node_exec "$node" get "$path" "$via" && node_exec "${BASH_REMATCH[1]}" put "$via" "${BASH_REMATCH[2]}"
-			local status=$?
-			rm -f "$via"
-			return $status
-		fi
-		exec "$HOST/whctl" "$RUN" "$node" get "$path" "$2"
+	if ! split_place "$1"; then
+		split_place "$2" || die "neither $1 nor $2 is NODE:PATH; plain cp does that"
+		exec "$HOST/whctl" "$RUN" "$NODE" put "$1" "$NPATH"
 	fi
-	[[ $2 =~ ^([0-9]+):(.+)$ ]] || die "neither $1 nor $2 is NODE:PATH; plain cp does that"
-	want_running "${BASH_REMATCH[1]}"
-	exec "$HOST/whctl" "$RUN" "${BASH_REMATCH[1]}" put "$1" "${BASH_REMATCH[2]}"
+	local from=$NODE path=$NPATH via status=0
+	if ! split_place "$2"; then exec "$HOST/whctl" "$RUN" "$from" get "$path" "$2"; fi
+	via=$(mktemp "$RUN/cp.XXXXXX")
+	node_exec "$from" get "$path" "$via" && node_exec "$NODE" put "$via" "$NPATH" || status=$?
+	rm -f "$via"
+	return $status
 }
 
 cmd_console() {
