@@ -5,7 +5,8 @@
 #include "whimbrel.h"
 
 enum clock_type {
-	CLOCK_SETTIME = 1, /* clock_settime_msg, from the kernel for settimeofday/clock_settime; 0 or -EPERM */
+	CLOCK_SETTIME = 1, /* clock_settime_msg, from the kernel for settimeofday/clock_settime; 0
+			      or -EPERM */
 };
 struct clock_settime_msg {
 	int64_t real_ns;

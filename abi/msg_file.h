@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests to the FILE service. The kernel sends them on behalf of a process; a file server forwards
- * the very same struct to another node's file server when `tree` is not its own.
- * All paths are absolute within the tree (the kernel has put the cwd in front; not normalised: the
- * server walks `..` and symbolic links), NUL terminated, in the bulk buffer.
- * Times are ns since the epoch in the custodian's clock. Errors are -errno in msg.status.
+ * Requests to the FILE service. The kernel sends them on behalf of a process; a file server
+ * forwards the very same struct to another node's file server when `tree` is not its own. All paths
+ * are absolute within the tree (the kernel has put the cwd in front; not normalised: the server
+ * walks `..` and symbolic links), NUL terminated, in the bulk buffer. Times are ns since the epoch
+ * in the custodian's clock. Errors are -errno in msg.status.
  */
 #ifndef ABI_MSG_FILE_H
 #define ABI_MSG_FILE_H
@@ -14,40 +14,46 @@
 #define FS_IO_MAX   65536 /* most bytes one FS_READ/FS_WRITE moves */
 
 enum fs_type {
-	FS_OPEN = 1,	 /* fs_open -> fs_opened; bulk in: path, out: canonical path (FS_PATH_MAX buffer) */
-	FS_CLOSE = 2,	 /* fs_hold_req; drops this node's ownership; never fails */
-	FS_READ = 3,	 /* fs_io, bulk out; status = bytes (0 at end) */
-	FS_WRITE = 4,	 /* fs_io, bulk in -> fs_wrote; status = bytes; -ENOSPC only if none could be written */
-	FS_STAT = 5,	 /* fs_path, bulk path -> fs_attr */
-	FS_FSTAT = 6,	 /* fs_hold_req -> fs_attr */
-	FS_READDIR = 7,	 /* fs_io (off = cookie), bulk out: struct linux_dirent64 -> fs_dir; status = bytes */
-	FS_UNLINK = 8,	 /* fs_path */
-	FS_RMDIR = 9,	 /* fs_path */
-	FS_MKDIR = 10,	 /* fs_path (mode) */
-	FS_SYMLINK = 11, /* fs_path2: bulk = target NUL linkpath NUL */
-	FS_LINK = 12,	 /* fs_path2: bulk = old NUL new NUL */
-	FS_RENAME = 13,	 /* fs_path2: bulk = old NUL new NUL */
+	FS_OPEN = 1,	/* fs_open -> fs_opened; bulk in: path, out: canonical path (FS_PATH_MAX
+			   buffer) */
+	FS_CLOSE = 2,	/* fs_hold_req; drops this node's ownership; never fails */
+	FS_READ = 3,	/* fs_io, bulk out; status = bytes (0 at end) */
+	FS_WRITE = 4,	/* fs_io, bulk in -> fs_wrote; status = bytes; -ENOSPC only if none could be
+			   written */
+	FS_STAT = 5,	/* fs_path, bulk path -> fs_attr */
+	FS_FSTAT = 6,	/* fs_hold_req -> fs_attr */
+	FS_READDIR = 7, /* fs_io (off = cookie), bulk out: struct linux_dirent64 -> fs_dir; status =
+			   bytes */
+	FS_UNLINK = 8,	/* fs_path */
+	FS_RMDIR = 9,	/* fs_path */
+	FS_MKDIR = 10,	/* fs_path (mode) */
+	FS_SYMLINK = 11,  /* fs_path2: bulk = target NUL linkpath NUL */
+	FS_LINK = 12,	  /* fs_path2: bulk = old NUL new NUL */
+	FS_RENAME = 13,	  /* fs_path2: bulk = old NUL new NUL */
 	FS_READLINK = 14, /* fs_path, bulk in path / out target; status = bytes (no NUL) */
-	FS_CHMOD = 15,	 /* fs_path (mode) */
-	FS_CHOWN = 16,	 /* fs_path (uid2, gid2; ~0 = keep; FS_NOFOLLOW) */
-	FS_UTIMES = 17,	 /* fs_path (atime, mtime: ns, FS_TIME_NOW, FS_TIME_OMIT) */
+	FS_CHMOD = 15,	  /* fs_path (mode) */
+	FS_CHOWN = 16,	  /* fs_path (uid2, gid2; ~0 = keep; FS_NOFOLLOW) */
+	FS_UTIMES = 17,	  /* fs_path (atime, mtime: ns, FS_TIME_NOW, FS_TIME_OMIT) */
 	FS_TRUNCATE = 18, /* fs_path (size) */
-	FS_ACCESS = 19,	 /* fs_path (mode = R_OK|W_OK|X_OK) */
-	FS_RESOLVE = 20, /* fs_path: must be a directory; bulk out: canonical path -> fs_attr (chdir) */
+	FS_ACCESS = 19,	  /* fs_path (mode = R_OK|W_OK|X_OK) */
+	FS_RESOLVE =
+		20, /* fs_path: must be a directory; bulk out: canonical path -> fs_attr (chdir) */
 	FS_FTRUNCATE = 21, /* fs_hold_set (size) */
-	FS_FCHMOD = 22,	 /* fs_hold_set (mode) */
-	FS_FCHOWN = 23,	 /* fs_hold_set (uid, gid) */
-	FS_FUTIMES = 24, /* fs_hold_set (atime, mtime) */
-	FS_FSYNC = 25,	 /* fs_hold_req: on the disk when answered */
-	FS_SYNC = 26,	 /* tree only: everything on the disk when answered */
-	FS_FLOCK = 27,	 /* fs_hold_set (op: LOCK_SH|EX|UN, always non-blocking); -EWOULDBLOCK */
-	FS_STATFS = 28,	 /* tree -> fs_statfs */
-	FS_ADOPT = 29,	 /* fs_adopt: add node `owner` to the hold's owners -> fs_opened (by the migration handler) */
-	FS_BIND = 30,	 /* fs_hold_req: first use after migration -> fs_opened (effect-free probe) */
-	FS_MKNOD = 31,	 /* fs_path (mode: FIFO/regular only; else -EPERM) */
+	FS_FCHMOD = 22,	   /* fs_hold_set (mode) */
+	FS_FCHOWN = 23,	   /* fs_hold_set (uid, gid) */
+	FS_FUTIMES = 24,   /* fs_hold_set (atime, mtime) */
+	FS_FSYNC = 25,	   /* fs_hold_req: on the disk when answered */
+	FS_SYNC = 26,	   /* tree only: everything on the disk when answered */
+	FS_FLOCK = 27,	   /* fs_hold_set (op: LOCK_SH|EX|UN, always non-blocking); -EWOULDBLOCK */
+	FS_STATFS = 28,	   /* tree -> fs_statfs */
+	FS_ADOPT = 29,	   /* fs_adopt: add node `owner` to the hold's owners -> fs_opened (by the
+			      migration handler) */
+	FS_BIND = 30,  /* fs_hold_req: first use after migration -> fs_opened (effect-free probe) */
+	FS_MKNOD = 31, /* fs_path (mode: FIFO/regular only; else -EPERM) */
 };
 
-/* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base image. */
+/* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
+ * image. */
 struct fs_version {
 	uint32_t writer;      /* node that wrote last; 0 for the base image */
 	uint32_t incarnation; /* of the writer's disk */
@@ -80,7 +86,8 @@ struct fs_open {
 struct fs_opened {
 	uint64_t hold;
 	struct fs_attr attr;
-	uint32_t cacheable; /* the kernel may cache data pages (local tree, or base file with an equal local copy) */
+	uint32_t cacheable; /* the kernel may cache data pages (local tree, or base file with an
+			       equal local copy) */
 	uint32_t pad_;
 };
 struct fs_hold_req {

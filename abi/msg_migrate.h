@@ -5,12 +5,14 @@
 #include "whimbrel.h"
 
 enum migrate_type {
-	MIGRATE_MOVE = 1, /* migrate_move -> migrate_done, when it ended (asynchronous: wh_send only) */
+	MIGRATE_MOVE =
+		1, /* migrate_move -> migrate_done, when it ended (asynchronous: wh_send only) */
 };
 struct migrate_move {
 	int32_t pid;
 	uint32_t node;
-	uint32_t commanded; /* 1: by a person: pins the process at its destination; 0: by the load server */
+	uint32_t commanded; /* 1: by a person: pins the process at its destination; 0: by the load
+			       server */
 };
 struct migrate_done {
 	int32_t pid;

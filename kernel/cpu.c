@@ -43,7 +43,8 @@ static void load_tables(void)
 	u64 base = (u64)&tss;
 	tss.iomap = sizeof tss;
 	tss.ist[0] = (u64)double_fault_stack + sizeof double_fault_stack;
-	gdt[5] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 | (base >> 24 & 0xff) << 56;
+	gdt[5] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+		 (base >> 24 & 0xff) << 56;
 	gdt[6] = base >> 32;
 	struct descriptor_ptr g = {sizeof gdt - 1, (u64)gdt}, i = {sizeof idt - 1, (u64)idt};
 	for (u32 v = 0; v < 256; v++) {
@@ -91,7 +92,7 @@ void cpu_init(void)
 	enable_protections();
 	wrmsr(0xc0000081, (u64)(SEL_KDATA | 3) << 48 | (u64)SEL_KCODE << 32); /* STAR */
 	wrmsr(0xc0000082, (u64)syscall_entry);				      /* LSTAR */
-	wrmsr(0xc0000084, 0x47700);					      /* FMASK: TF IF DF IOPL NT AC */
+	wrmsr(0xc0000084, 0x47700); /* FMASK: TF IF DF IOPL NT AC */
 }
 
 void cpu_set_kstack(u64 top)

@@ -73,7 +73,8 @@ static inline void user_access_end(void)
 		__asm__ volatile("clac" ::: "memory");
 }
 
-/* Lazy FPU: the registers belong to fpu_owner; others fault (#NM) on first use (facts.md: 229 ns against 500). */
+/* Lazy FPU: the registers belong to fpu_owner; others fault (#NM) on first use (facts.md: 229 ns
+ * against 500). */
 extern struct proc *fpu_owner;
 void fpu_switch_to(struct proc *p); /* arm or disarm the trap for p */
 void fpu_trap(void);		    /* #NM: load current's state */

@@ -7,10 +7,11 @@ enum {
 #include "errors.def"
 #undef ERR
 	EWOULDBLOCK = EAGAIN,
-	/* Never reach user mode. An interruptible wait ended by a signal or by a freeze: the call is re-executed
-	 * from the user boundary (no kernel stack travels), or becomes EINTR: */
+	/* Never reach user mode. An interruptible wait ended by a signal or by a freeze: the call
+	 * is re-executed from the user boundary (no kernel stack travels), or becomes EINTR: */
 	ERESTARTSYS = 512,    /* EINTR only if a handler without SA_RESTART runs */
 	ERESTARTNOHAND = 514, /* EINTR if any handler runs (pause, sigsuspend, poll) */
-	ERESTARTBLOCK = 516,  /* as above; on re-execution continues from ublock.call.resume (sleep) */
+	ERESTARTBLOCK =
+		516, /* as above; on re-execution continues from ublock.call.resume (sleep) */
 };
 #endif

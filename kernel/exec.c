@@ -26,7 +26,16 @@ struct elf_phdr {
 	u32 type, flags;
 	u64 offset, vaddr, paddr, filesz, memsz, align;
 };
-enum { PT_LOAD = 1, PT_INTERP = 3, ET_EXEC = 2, ET_DYN = 3, EM_X86_64 = 62, PF_X = 1, PF_W = 2, PF_R = 4 };
+enum {
+	PT_LOAD = 1,
+	PT_INTERP = 3,
+	ET_EXEC = 2,
+	ET_DYN = 3,
+	EM_X86_64 = 62,
+	PF_X = 1,
+	PF_W = 2,
+	PF_R = 4
+};
 
 /* Where the program's bytes come from: a file, or a boot module in memory. */
 struct elf_source {
@@ -54,9 +63,9 @@ struct program {
 
 static bool load_ok(const struct elf_phdr *p, u64 base, u64 file_size)
 {
-	return p->filesz <= p->memsz && p->offset <= file_size && p->filesz <= file_size - p->offset &&
-	       p->memsz < USER_TOP && p->vaddr < USER_TOP && base + p->vaddr >= USER_MIN &&
-	       base + p->vaddr + p->memsz < VM_MMAP_TOP &&
+	return p->filesz <= p->memsz && p->offset <= file_size &&
+	       p->filesz <= file_size - p->offset && p->memsz < USER_TOP && p->vaddr < USER_TOP &&
+	       base + p->vaddr >= USER_MIN && base + p->vaddr + p->memsz < VM_MMAP_TOP &&
 	       (p->vaddr & PAGE_MASK) == (p->offset & PAGE_MASK);
 }
 
@@ -100,7 +109,8 @@ static int read_program(const struct elf_source *src, struct program *pr)
 static int map_segment(struct vm *vm, struct fobj *f, const struct elf_phdr *p, u64 base)
 {
 	u64 start = PAGE_DOWN(base + p->vaddr), head = (base + p->vaddr) & PAGE_MASK;
-	u64 file_end = PAGE_UP(base + p->vaddr + p->filesz), end = PAGE_UP(base + p->vaddr + p->memsz);
+	u64 file_end = PAGE_UP(base + p->vaddr + p->filesz),
+	    end = PAGE_UP(base + p->vaddr + p->memsz);
 	u32 flags = (p->flags & PF_R ? WH_RG_READ : 0) | (p->flags & PF_W ? WH_RG_WRITE : 0) |
 		    (p->flags & PF_X ? WH_RG_EXEC : 0);
 	i64 r = 0;
@@ -114,8 +124,10 @@ static int map_segment(struct vm *vm, struct fobj *f, const struct elf_phdr *p, 
 	return r < 0 ? (int)r : 0;
 }
 
-/* Boot modules: nobody can page them in yet, so the bytes are copied. current->vm is the space being built. */
-static int copy_segment(struct vm *vm, const struct elf_source *src, const struct elf_phdr *p, u64 base)
+/* Boot modules: nobody can page them in yet, so the bytes are copied. current->vm is the space
+ * being built. */
+static int copy_segment(struct vm *vm, const struct elf_source *src, const struct elf_phdr *p,
+			u64 base)
 {
 	u64 start = PAGE_DOWN(base + p->vaddr), end = PAGE_UP(base + p->vaddr + p->memsz);
 	u32 flags = WH_RG_READ | WH_RG_WRITE;
@@ -143,15 +155,15 @@ static struct vm *build_image(const struct elf_source *src, struct program *pr, 
 	for (u32 i = 0; i < pr->eh.phnum; i++) {
 		if (pr->ph[i].type != PT_LOAD || !pr->ph[i].memsz)
 			continue;
-		*err = src->file ? map_segment(vm, src->file, &pr->ph[i], pr->base) :
-				   copy_segment(vm, src, &pr->ph[i], pr->base);
+		*err = src->file ? map_segment(vm, src->file, &pr->ph[i], pr->base)
+				 : copy_segment(vm, src, &pr->ph[i], pr->base);
 		if (*err)
 			goto fail;
 	}
 	vm->brk_start = vm->brk = PAGE_UP(pr->end) + 16 * PAGE_SIZE;
 	u64 stack = vm->wired ? 64 * PAGE_SIZE : STACK_SIZE;
-	i64 r = vm_map(vm, VM_STACK_TOP - stack, stack, WH_RG_READ | WH_RG_WRITE | WH_RG_STACK, NULL, 0,
-		       0, true);
+	i64 r = vm_map(vm, VM_STACK_TOP - stack, stack, WH_RG_READ | WH_RG_WRITE | WH_RG_STACK,
+		       NULL, 0, 0, true);
 	*err = (int)r;
 	if (r >= 0)
 		return vm;
@@ -160,10 +172,29 @@ fail:
 	return NULL;
 }
 
-enum { AT_NULL, AT_PHDR = 3, AT_PHENT, AT_PHNUM, AT_PAGESZ, AT_BASE, AT_FLAGS, AT_ENTRY, AT_UID = 11, AT_EUID,
-       AT_GID, AT_EGID, AT_PLATFORM, AT_HWCAP, AT_CLKTCK, AT_SECURE = 23, AT_RANDOM = 25, AT_EXECFN = 31 };
+enum {
+	AT_NULL,
+	AT_PHDR = 3,
+	AT_PHENT,
+	AT_PHNUM,
+	AT_PAGESZ,
+	AT_BASE,
+	AT_FLAGS,
+	AT_ENTRY,
+	AT_UID = 11,
+	AT_EUID,
+	AT_GID,
+	AT_EGID,
+	AT_PLATFORM,
+	AT_HWCAP,
+	AT_CLKTCK,
+	AT_SECURE = 23,
+	AT_RANDOM = 25,
+	AT_EXECFN = 31
+};
 
-/* Strings, auxiliary vector, environment, arguments: the System V ABI's initial stack. `current->vm` is the new image. */
+/* Strings, auxiliary vector, environment, arguments: the System V ABI's initial stack.
+ * `current->vm` is the new image. */
 static int build_stack(const struct program *pr, const struct exec_strings *s, u64 *sp_out)
 {
 	const struct unames *n = &current->u->names;
@@ -172,10 +203,23 @@ static int build_stack(const struct program *pr, const struct exec_strings *s, u
 	u64 seed[2] = {rand64(), rand64()};
 	if (copy_to_user(strings, s->buf, s->len) || copy_to_user(at_random, seed, sizeof seed))
 		return -EFAULT;
-	u64 aux[] = {AT_PHDR, pr->phdr_addr, AT_PHENT, sizeof pr->ph[0], AT_PHNUM, pr->eh.phnum,
-		     AT_PAGESZ, PAGE_SIZE, AT_BASE, 0, AT_FLAGS, 0, AT_ENTRY, pr->entry, AT_UID, n->uid,
-		     AT_EUID, n->euid, AT_GID, n->gid, AT_EGID, n->egid, AT_CLKTCK, 100, AT_SECURE, 0,
-		     AT_HWCAP, 0, AT_RANDOM, at_random, AT_EXECFN, strings + s->execfn, AT_NULL, 0};
+	u64 aux[] = {AT_PHDR,	pr->phdr_addr,
+		     AT_PHENT,	sizeof pr->ph[0],
+		     AT_PHNUM,	pr->eh.phnum,
+		     AT_PAGESZ, PAGE_SIZE,
+		     AT_BASE,	0,
+		     AT_FLAGS,	0,
+		     AT_ENTRY,	pr->entry,
+		     AT_UID,	n->uid,
+		     AT_EUID,	n->euid,
+		     AT_GID,	n->gid,
+		     AT_EGID,	n->egid,
+		     AT_CLKTCK, 100,
+		     AT_SECURE, 0,
+		     AT_HWCAP,	0,
+		     AT_RANDOM, at_random,
+		     AT_EXECFN, strings + s->execfn,
+		     AT_NULL,	0};
 	u64 words = 1 + s->argc + 1 + s->envc + 1;
 	u64 sp = (at_random - sizeof aux - words * 8) & ~15ull;
 	u64 *v = kmalloc(words * 8);
@@ -204,7 +248,8 @@ static void set_comm(const char *path)
 	strlcpy(current->u->names.comm, slash ? slash + 1 : path, sizeof current->u->names.comm);
 }
 
-/* "#!interpreter [argument]": put them in front and start over with the interpreter. 1: was a script. */
+/* "#!interpreter [argument]": put them in front and start over with the interpreter. 1: was a
+ * script. */
 static int script(struct fobj *f, const char *path, struct exec_strings *s, char *interp)
 {
 	char line[FS_SCRIPT_MAX + 1];
@@ -268,7 +313,8 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	struct vm *vm = err ? NULL : build_image(&src, pr, &err);
 	if (!vm)
 		goto out;
-	/* The new stack is written through the new address space; failing here still returns to the old one. */
+	/* The new stack is written through the new address space; failing here still returns to the
+	 * old one. */
 	struct vm *old = current->vm;
 	u64 sp = 0;
 	current->vm = vm;
@@ -297,8 +343,12 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	current->fs_base = 0;
 	cpu_set_fs(0);
 	u64 iopl = current->tf->rflags & RFLAGS_IOPL;
-	*current->tf = (struct trapframe){.rip = pr->entry, .rsp = sp, .cs = SEL_UCODE, .ss = SEL_UDATA,
-					  .rflags = RFLAGS_IF | 2 | (current->privileged ? iopl : 0)};
+	*current->tf =
+		(struct trapframe){.rip = pr->entry,
+				   .rsp = sp,
+				   .cs = SEL_UCODE,
+				   .ss = SEL_UDATA,
+				   .rflags = RFLAGS_IF | 2 | (current->privileged ? iopl : 0)};
 	trace(TRACE_EXEC, (u64)current->pid, pr->entry, sp);
 	err = 0;
 out:

@@ -65,7 +65,8 @@ static struct proc *copy_process(u64 flags, u64 stack, u64 tls)
 
 static i64 do_clone(u64 flags, u64 stack, u64 ptid, u64 ctid, u64 tls)
 {
-	/* Threads do not exist yet: sharing memory is vfork only, where the parent sleeps meanwhile. */
+	/* Threads do not exist yet: sharing memory is vfork only, where the parent sleeps
+	 * meanwhile. */
 	if ((flags & ~(u64)CLONE_KNOWN) || ((flags & CLONE_VM) && !(flags & CLONE_VFORK)))
 		return -ENOSYS;
 	struct proc *p = copy_process(flags, stack, tls);
@@ -74,7 +75,8 @@ static i64 do_clone(u64 flags, u64 stack, u64 ptid, u64 ctid, u64 tls)
 	i32 pid = p->pid;
 	trace(TRACE_FORK, (u64)pid, (u64)current->pid, flags);
 	if (flags & CLONE_CHILD_SETTID) {
-		/* In the child's memory: it is a copy of ours as of now, so write there before either goes on. */
+		/* In the child's memory: it is a copy of ours as of now, so write there before
+		 * either goes on. */
 		struct vm *mine = current->vm;
 		current->vm = p->vm;
 		vm_switch(p->vm);
@@ -143,8 +145,7 @@ static bool selected(const struct proc *c, i32 pid)
 /* A child to report now; *any tells whether there is one to wait for. */
 static struct proc *find_child(i32 pid, u32 options, bool *any)
 {
-	list_for_each(c, &current->children, struct proc, sibling)
-	{
+	list_for_each(c, &current->children, struct proc, sibling) {
 		if (!selected(c, pid))
 			continue;
 		*any = true;
@@ -155,7 +156,8 @@ static struct proc *find_child(i32 pid, u32 options, bool *any)
 	return NULL;
 }
 
-/* What a child used becomes its parent's children's time, and what it knew of clocks its parent's knowledge. */
+/* What a child used becomes its parent's children's time, and what it knew of clocks its parent's
+ * knowledge. */
 static void inherit_from_child(struct proc *c)
 {
 	if (c->u)
@@ -169,9 +171,9 @@ static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)
 		bool any = false;
 		struct proc *c = find_child(pid, options, &any);
 		if (c) {
-			i32 status = c->state == PROC_ZOMBIE ? c->exit_status :
-				     c->continued_unwaited   ? CONTINUED :
-							       (c->stop_sig << 8 | 0x7f);
+			i32 status = c->state == PROC_ZOMBIE ? c->exit_status
+				     : c->continued_unwaited ? CONTINUED
+							     : (c->stop_sig << 8 | 0x7f);
 			i32 who = c->pid;
 			if ((ustatus && copy_to_user(ustatus, &status, sizeof status)) ||
 			    (urusage && zero_user(urusage, 144)))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Buddy allocator over all RAM. One `struct frame` per 4 kB: reference count, order of the block it heads,
- * links of the free list. Blocks larger than one frame are always allocated and freed whole.
+ * Buddy allocator over all RAM. One `struct frame` per 4 kB: reference count, order of the block it
+ * heads, links of the free list. Blocks larger than one frame are always allocated and freed whole.
  */
 #include "frame.h"
 #include "../boot/bootinfo.h"

@@ -8,13 +8,14 @@
 #define P2V(phys)  ((void *)((u64)(phys) + DIRECT_MAP))
 #define V2P(ptr)   ((u64)(ptr)-DIRECT_MAP)
 
-/* One frame with one reference, not cleared; 0 when there is none (after trying pagecache_reclaim()). */
+/* One frame with one reference, not cleared; 0 when there is none (after trying
+ * pagecache_reclaim()). */
 u64 frame_alloc(void);
 u64 frame_alloc_zero(void);
 /* n contiguous frames, cleared, below 4 GB, freed as one; 0 if none. */
 u64 frame_alloc_contig(u32 n);
-/* The same as single frames, each with a second reference that nobody drops: a device may write to them even after
- * its driver has died. */
+/* The same as single frames, each with a second reference that nobody drops: a device may write to
+ * them even after its driver has died. */
 u64 frame_alloc_dma(u32 n);
 void frame_ref(u64 phys);
 void frame_put(u64 phys); /* frees it with the last reference */

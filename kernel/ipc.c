@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Messages between kernel and servers. A request is queued at the service's port, delivered once, stays open until
- * answered, and its bulk buffer can be copied from and to meanwhile. Requests of processes that went away are
- * answered into the void. Services are ranked (services.def): a server calls only lower ranks synchronously.
+ * Messages between kernel and servers. A request is queued at the service's port, delivered once,
+ * stays open until answered, and its bulk buffer can be copied from and to meanwhile. Requests of
+ * processes that went away are answered into the void. Services are ranked (services.def): a server
+ * calls only lower ranks synchronously.
  */
 #include "ipc.h"
 #include "cpu.h"
@@ -14,7 +15,8 @@
 struct ipc_port *ipc_ports[WH_SVC_MAX];
 u64 ipc_count, ipc_open_requests;
 
-/* Open requests by id: slot number in the low bits, use count above, so that a stale id finds nothing. */
+/* Open requests by id: slot number in the low bits, use count above, so that a stale id finds
+ * nothing. */
 #define SLOTS 1024
 static struct request *slots[SLOTS];
 static u64 slot_uses[SLOTS];
@@ -101,7 +103,8 @@ static i64 wait_for_answer(struct request *r, struct wh_msg *m, bool interruptib
 	p->uninterruptible_call = !interruptible || outer;
 	while (!r->done) {
 		if (wait_on(&r->done_wait, NO_DEADLINE, interruptible) == -EINTR) {
-			r->sync = false; /* abandoned: the answer goes into the void, the buffer with it */
+			r->sync = false; /* abandoned: the answer goes into the void, the buffer
+					    with it */
 			r->free_kbuf = true;
 			p->uninterruptible_call = outer;
 			return -EINTR;

@@ -10,7 +10,8 @@ struct proc;
 struct ipc_port {
 	u32 service;
 	struct proc *owner;
-	struct list queue; /* requests not yet delivered, and answers to the owner's own requests (port == NULL) */
+	struct list queue; /* requests not yet delivered, and answers to the owner's own requests
+			      (port == NULL) */
 	struct list open;  /* delivered, not yet answered */
 	u64 notes;
 	u32 sends_open; /* asynchronous requests of the owner not yet answered to it */
@@ -22,8 +23,8 @@ struct request {
 	u64 id;
 	struct ipc_port *port; /* NULL once answered */
 	struct wh_msg msg;
-	i32 pid;	 /* on whose behalf; 0: a server or the kernel itself */
-	u32 from;	 /* asking service; WH_SVC_KERNEL */
+	i32 pid;  /* on whose behalf; 0: a server or the kernel itself */
+	u32 from; /* asking service; WH_SVC_KERNEL */
 	bool delivered, sync, done, free_kbuf;
 	struct waitq done_wait;
 

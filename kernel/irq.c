@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The two 8259s. A line delivered to servers is masked until every server bound to it has acknowledged, since
- * PCI lines are level triggered and shared.
+ * The two 8259s. A line delivered to servers is masked until every server bound to it has
+ * acknowledged, since PCI lines are level triggered and shared.
  */
 #include "cpu.h"
 #include "ipc.h"
 #include "lib.h"
 
-#define LINES	16
+#define LINES	 16
 #define PER_LINE 4
 
 static struct {
@@ -78,8 +78,7 @@ void irq_dispatch(u32 line)
 	for (u32 i = 0; i < PER_LINE; i++)
 		if (lines[line].server[i].service) {
 			lines[line].server[i].unacked = true;
-			ipc_note(lines[line].server[i].service,
-				 1ull << lines[line].server[i].bit);
+			ipc_note(lines[line].server[i].service, 1ull << lines[line].server[i].bit);
 		}
 }
 

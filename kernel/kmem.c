@@ -4,7 +4,7 @@
 #include "lib.h"
 #include "mem.h"
 
-#define CLASSES 8 /* 16 << 0 .. 16 << 7 = 2048 */
+#define CLASSES	    8 /* 16 << 0 .. 16 << 7 = 2048 */
 #define CLASS_LARGE 0xff
 
 struct chunk {

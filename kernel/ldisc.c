@@ -8,7 +8,7 @@
 #define TAB_STOPS 8
 #define DISABLED  0 /* _POSIX_VDISABLE: no key */
 
-#define CTRL(letter) ((letter) & 0x1f)
+#define CTRL(letter) ((letter)&0x1f)
 #define B115200	     0010002u
 #define CS8	     0000060u
 #define CREAD	     0000200u
@@ -292,7 +292,8 @@ size_t ldisc_read(struct ldisc *d, u8 *buf, size_t len)
 		if ((entry & ENTRY_END) && local(d, ICANON))
 			return n;
 	}
-	/* A line that ends just here with ^D is complete: the mark must not look like another end of file. */
+	/* A line that ends just here with ^D is complete: the mark must not look like another end
+	 * of file. */
 	if (n == len && n > 0 && local(d, ICANON) && d->read != d->committed &&
 	    (d->ring[d->read % LDISC_INPUT] & ENTRY_EOF))
 		d->read++;

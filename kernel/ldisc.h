@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Line discipline: what a terminal makes of the characters that come and go. Pure: characters in; editable lines,
- * output and signal numbers out. No I/O, no waiting, so the host tests run this very file (tests/host/test_ldisc.c).
+ * Line discipline: what a terminal makes of the characters that come and go. Pure: characters in;
+ * editable lines, output and signal numbers out. No I/O, no waiting, so the host tests run this
+ * very file (tests/host/test_ldisc.c).
  */
 #ifndef KERNEL_LDISC_H
 #define KERNEL_LDISC_H
@@ -51,12 +52,12 @@ enum ldisc_lflag {
 
 struct ldisc {
 	struct ktermios t;
-	/* Ring of entries: a character and what it means to a reader. Those before `committed` may be read; the rest is
-	 * the line being edited (canonical mode only). Indices run freely. */
+	/* Ring of entries: a character and what it means to a reader. Those before `committed` may
+	 * be read; the rest is the line being edited (canonical mode only). Indices run freely. */
 	u16 ring[LDISC_INPUT];
 	u32 read, committed, end;
-	u32 column, line_column; /* of the cursor; where the edited line began */
-	bool literal;		 /* the next character is taken as it is (^V) */
+	u32 column, line_column;      /* of the cursor; where the edited line began */
+	bool literal;		      /* the next character is taken as it is (^V) */
 	void (*put)(void *ctx, u8 c); /* where output and echo go; never blocks, may drop */
 	void *ctx;
 };
@@ -64,10 +65,12 @@ struct ldisc {
 void ldisc_init(struct ldisc *d, void (*put)(void *ctx, u8 c), void *ctx);
 /* One character arrived. Returns a signal number for the foreground group, or 0. */
 int ldisc_input(struct ldisc *d, u8 c);
-/* Is there something to read (a whole line in canonical mode; else VMIN characters, at least one)? */
+/* Is there something to read (a whole line in canonical mode; else VMIN characters, at least one)?
+ */
 bool ldisc_readable(const struct ldisc *d);
 u32 ldisc_available(const struct ldisc *d); /* characters a read could return now */
-/* At most one line in canonical mode. Only if ldisc_readable or in raw mode. 0 is an end of file (^D). */
+/* At most one line in canonical mode. Only if ldisc_readable or in raw mode. 0 is an end of file
+ * (^D). */
 size_t ldisc_read(struct ldisc *d, u8 *buf, size_t len);
 /* A program writes one character. */
 void ldisc_output(struct ldisc *d, u8 c);

@@ -21,7 +21,8 @@ size_t strlcpy(char *dst, const char *src, size_t cap);
 void page_zero(void *page);
 void page_copy(void *dst, const void *src);
 
-/* Text that is cut, never overflowed. %d %u %x %lx %ld %lu %s %c %p %% with width, 0, - and .precision for %s. */
+/* Text that is cut, never overflowed. %d %u %x %lx %ld %lu %s %c %p %% with width, 0, - and
+ * .precision for %s. */
 struct text {
 	char *buf;
 	size_t cap, len;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Start-up in order: memory, processor, time, the file server from its boot module, then init from disk. */
+/* Start-up in order: memory, processor, time, the file server from its boot module, then init from
+ * disk. */
 #include "../boot/bootinfo.h"
 #include "cpu.h"
 #include "env/clock.h"
@@ -43,12 +44,14 @@ static void read_options(void)
 	if (boot_option("clock", policy, sizeof policy) && !clock_policy_set(policy))
 		klog("clock=%s is not hold, block or slew: hold", policy);
 	if (!node_id.node || node_id.node > WH_MAX_NODES || node_id.nodes > WH_MAX_NODES)
-		panic("node=%u nodes=%u: numbers are 1..%u", node_id.node, node_id.nodes, WH_MAX_NODES);
+		panic("node=%u nodes=%u: numbers are 1..%u", node_id.node, node_id.nodes,
+		      WH_MAX_NODES);
 }
 
 static struct proc *new_system_process(const char *comm)
 {
-	struct proc *p = proc_alloc(comm[0] == 'i' ? (i32)(node_id.node << WH_PID_NODE_SHIFT | 1) : 0);
+	struct proc *p =
+		proc_alloc(comm[0] == 'i' ? (i32)(node_id.node << WH_PID_NODE_SHIFT | 1) : 0);
 	if (!p || env_init(p))
 		panic("no memory for %s", comm);
 	p->privileged = true;
@@ -61,7 +64,8 @@ static struct proc *new_system_process(const char *comm)
 	return p;
 }
 
-/* The boot module is a static program; there is no file server yet to page it in, so its segments are copied. */
+/* The boot module is a static program; there is no file server yet to page it in, so its segments
+ * are copied. */
 static void start_module(u32 i)
 {
 	struct proc *p = new_system_process(bootinfo.module[i].name);
@@ -72,18 +76,24 @@ static void start_module(u32 i)
 	if (!p->vm)
 		panic("boot module %s is not a static ELF program", bootinfo.module[i].name);
 	current = NULL;
-	proc_prepare_return(p, &(struct trapframe){.rip = entry, .rsp = sp, .cs = SEL_UCODE,
-						   .ss = SEL_UDATA, .rflags = RFLAGS_IF | 2});
+	proc_prepare_return(p, &(struct trapframe){.rip = entry,
+						   .rsp = sp,
+						   .cs = SEL_UCODE,
+						   .ss = SEL_UDATA,
+						   .rflags = RFLAGS_IF | 2});
 	sched_add(p);
 }
 
-/* First instructions of process 1, still in the kernel: wait for the file server, become /sbin/init. */
+/* First instructions of process 1, still in the kernel: wait for the file server, become
+ * /sbin/init. */
 static void init_main(void)
 {
 	ipc_wait_for_service(WH_SVC_FILE);
 	i64 err = exec_first("/sbin/init");
 	if (err)
-		panic("cannot run /sbin/init: error %ld (is the root image complete? make it again)", err);
+		panic("cannot run /sbin/init: error %ld (is the root image complete? make it "
+		      "again)",
+		      err);
 }
 
 void init_first_run(void)
@@ -116,8 +126,9 @@ void kernel_main(u64 magic, u64 info)
 	read_options();
 	timer_init();
 	syscall_init();
-	klog("Whimbrel on node %u of %u, %lu MB, drift %d ppm, views %s", node_id.node, node_id.nodes,
-	     frame_total_count() / 256, node_id.drift_ppm, node_id.views ? "on" : "OFF");
+	klog("Whimbrel on node %u of %u, %lu MB, drift %d ppm, views %s", node_id.node,
+	     node_id.nodes, frame_total_count() / 256, node_id.drift_ppm,
+	     node_id.views ? "on" : "OFF");
 	tty_init();
 	start_init();
 	if (!bootinfo.modules)

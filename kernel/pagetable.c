@@ -48,8 +48,7 @@ void pagetable_init(void)
 		u64 pd = frame_alloc_zero();
 		((u64 *)P2V(pdpt))[g] = pd | PTE_P | PTE_W;
 		for (u64 i = 0; i < 512; i++)
-			((u64 *)P2V(pd))[i] =
-				(g << 30 | i << 21) | PTE_P | PTE_W | PTE_PS | PTE_NX;
+			((u64 *)P2V(pd))[i] = (g << 30 | i << 21) | PTE_P | PTE_W | PTE_PS | PTE_NX;
 	}
 	for (u64 a = KERNEL_BASE + 0x100000; a < (u64)kernel_end; a += PAGE_SIZE) {
 		u64 e = (a - KERNEL_BASE) | PTE_P;
@@ -60,7 +59,8 @@ void pagetable_init(void)
 		else
 			map_page(a, e | PTE_W | PTE_NX);
 	}
-	/* Present from the start, so that address spaces, which copy the upper half, all see later mappings. */
+	/* Present from the start, so that address spaces, which copy the upper half, all see later
+	 * mappings. */
 	pml4[MMIO_BASE >> 39 & 511] = frame_alloc_zero() | PTE_P | PTE_W;
 	__asm__ volatile("mov %0, %%cr3" ::"r"(kernel_pml4) : "memory");
 }

@@ -9,7 +9,8 @@
 
 #define DEBUG_PORT 0xe9
 
-/* Made by tools/ksyms.sh from the linked kernel: sorted addresses and names; empty in the first link. */
+/* Made by tools/ksyms.sh from the linked kernel: sorted addresses and names; empty in the first
+ * link. */
 struct ksym {
 	u64 addr;
 	const char *name;
@@ -97,7 +98,8 @@ void panic(const char *fmt, ...)
 		again = true;
 		if (current)
 			klog("  in pid %d (%s), call %lu", current->pid,
-			     current->u ? current->u->names.comm : "?", current->u ? current->u->call.nr : 0);
+			     current->u ? current->u->names.comm : "?",
+			     current->u ? current->u->call.nr : 0);
 		backtrace();
 		klog("last events:");
 		trace_dump_to_log(24);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * poll, ppoll, select, pselect6. A caller asks each open file whether it is ready; on the first round each file names
- * the queues (poll_register) whose waking may change the answer, then the caller sleeps on a queue of its own.
- * There are few callers at a time, so poll_wake simply looks through all of them: nothing is linked into the
- * queues, and a queue may go away while somebody remembers its address.
+ * poll, ppoll, select, pselect6. A caller asks each open file whether it is ready; on the first
+ * round each file names the queues (poll_register) whose waking may change the answer, then the
+ * caller sleeps on a queue of its own. There are few callers at a time, so poll_wake simply looks
+ * through all of them: nothing is linked into the queues, and a queue may go away while somebody
+ * remembers its address.
  *
- * Restart state: the deadline, in the process's own MONOTONIC clock, so that a poll of 10 s that migrates after 4 s
- * waits 6 s more.
+ * Restart state: the deadline, in the process's own MONOTONIC clock, so that a poll of 10 s that
+ * migrates after 4 s waits 6 s more.
  */
 #include "poll.h"
 #include "file.h"
@@ -43,7 +44,7 @@ void poll_register(struct pollreq *pr, struct waitq *q)
 void poll_wake(struct waitq *q)
 {
 	wake_all(q);
-	list_for_each (pr, &pollers, struct pollreq, link) {
+	list_for_each(pr, &pollers, struct pollreq, link) {
 		for (u32 i = 0; i < pr->count && !pr->woken; i++)
 			pr->woken = pr->queue[i] == q;
 		if (pr->woken)
@@ -81,14 +82,15 @@ static u32 ask_all(struct user_pollfd *fds, u32 n, struct pollreq *pr)
 	return ready;
 }
 
-/* The deadline of this call (node time): the caller's time-out, or what an interrupted first attempt left. */
+/* The deadline of this call (node time): the caller's time-out, or what an interrupted first
+ * attempt left. */
 static u64 deadline_of(u64 timeout_ns)
 {
 	const struct ucall *c = &current->u->call;
 	if (c->resume_valid && c->resume_nr == c->nr)
-		return c->resume[0] == NO_DEADLINE ?
-			       NO_DEADLINE :
-			       c->resume[0] - (u64)current->u->clock_off[CLOCK_MONOTONIC_];
+		return c->resume[0] == NO_DEADLINE
+			       ? NO_DEADLINE
+			       : c->resume[0] - (u64)current->u->clock_off[CLOCK_MONOTONIC_];
 	u64 now = now_ns();
 	return timeout_ns >= NO_DEADLINE - now ? NO_DEADLINE : now + timeout_ns;
 }
@@ -98,8 +100,9 @@ static i64 interrupted(u64 deadline)
 	struct ucall *c = &current->u->call;
 	c->resume_valid = true;
 	c->resume_nr = c->nr;
-	c->resume[0] = deadline == NO_DEADLINE ? NO_DEADLINE :
-						 deadline + (u64)current->u->clock_off[CLOCK_MONOTONIC_];
+	c->resume[0] = deadline == NO_DEADLINE
+			       ? NO_DEADLINE
+			       : deadline + (u64)current->u->clock_off[CLOCK_MONOTONIC_];
 	return -ERESTARTNOHAND;
 }
 
@@ -182,7 +185,8 @@ static void put_timeout(u64 uaddr, u64 frac_per_sec, u64 deadline)
 	if (!uaddr || deadline == NO_DEADLINE)
 		return;
 	u64 now = now_ns(), left = deadline > now ? deadline - now : 0;
-	struct user_time t = {(i64)(left / NS_PER_SEC), (i64)(left % NS_PER_SEC / (NS_PER_SEC / frac_per_sec))};
+	struct user_time t = {(i64)(left / NS_PER_SEC),
+			      (i64)(left % NS_PER_SEC / (NS_PER_SEC / frac_per_sec))};
 	copy_to_user(uaddr, &t, sizeof t); /* a read-only time-out is not an error */
 }
 
@@ -258,7 +262,8 @@ static i64 scatter(struct fd_sets *s, u32 count)
 	u64 out[3][FDSET_WORDS] = {0};
 	for (u32 k = 0; k < count; k++)
 		for (u32 i = 0; i < 3; i++)
-			if (in_set(s->set[i], (u32)s->fds[k].fd) && (s->fds[k].revents & set_events[i])) {
+			if (in_set(s->set[i], (u32)s->fds[k].fd) &&
+			    (s->fds[k].revents & set_events[i])) {
 				out[i][s->fds[k].fd / 64] |= 1ull << (s->fds[k].fd % 64);
 				bits++;
 			}

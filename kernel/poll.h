@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Waiting on several open files at once. The queue side (poll_register, poll_wake) is declared in file.h. */
+/* Waiting on several open files at once. The queue side (poll_register, poll_wake) is declared in
+ * file.h. */
 #ifndef KERNEL_POLL_H
 #define KERNEL_POLL_H
 #include "types.h"
@@ -13,6 +14,7 @@
 #define POLLRDNORM 0x040u
 #define POLLWRNORM 0x100u
 
-/* WH_NOTE_POLL to each service whose bit is set: servers do not sleep in poll(), they look again when told. */
+/* WH_NOTE_POLL to each service whose bit is set: servers do not sleep in poll(), they look again
+ * when told. */
 void poll_note_servers(u32 services);
 #endif

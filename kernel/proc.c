@@ -13,7 +13,8 @@ struct list all_procs = LIST_INIT(all_procs);
 struct proc *init_proc;
 struct wh_identity node_id;
 
-/* Serials of this boot, from init's file on disk: a pid does not come back while it may be remembered. */
+/* Serials of this boot, from init's file on disk: a pid does not come back while it may be
+ * remembered. */
 static u32 pid_base = 2, pid_limit = 4096, pid_serial = 2;
 
 void pid_set_range(u32 base, u32 limit)
@@ -36,20 +37,23 @@ i32 pid_next(void)
 
 struct proc *proc_find(i32 pid)
 {
-	list_for_each(p, &all_procs, struct proc, all_link) if (p->pid == pid) return p;
+	list_for_each(p, &all_procs, struct proc, all_link)
+		if (p->pid == pid)
+			return p;
 	return NULL;
 }
 
 struct proc *proc_find_uq(const struct wh_uqpid *u)
 {
-	list_for_each(p, &all_procs, struct proc,
-		      all_link) if (p->uqpid.home == u->home && p->uqpid.pid == u->pid &&
-				    p->uqpid.incarnation == u->incarnation &&
-				    p->uqpid.birth_ns == u->birth_ns) return p;
+	list_for_each(p, &all_procs, struct proc, all_link)
+		if (p->uqpid.home == u->home && p->uqpid.pid == u->pid &&
+		    p->uqpid.incarnation == u->incarnation && p->uqpid.birth_ns == u->birth_ns)
+			return p;
 	return NULL;
 }
 
-/* Birth times are strictly increasing, so that (home, incarnation, birth time) is unique for ever (thesis §4.3.1). */
+/* Birth times are strictly increasing, so that (home, incarnation, birth time) is unique for ever
+ * (thesis §4.3.1). */
 static u64 birth_time(void)
 {
 	static u64 last;
@@ -78,8 +82,10 @@ struct proc *proc_alloc(i32 pid)
 		kfree(p);
 		return NULL;
 	}
-	p->uqpid = (struct wh_uqpid){.home = node_id.node, .pid = p->pid,
-				     .incarnation = node_id.incarnation, .birth_ns = birth_time()};
+	p->uqpid = (struct wh_uqpid){.home = node_id.node,
+				     .pid = p->pid,
+				     .incarnation = node_id.incarnation,
+				     .birth_ns = birth_time()};
 	p->u->names.pid = p->pid;
 	p->u->names.uqpid = p->uqpid;
 	p->state = PROC_NEW;
@@ -130,8 +136,7 @@ void proc_prepare_return(struct proc *p, const struct trapframe *tf)
 
 void proc_reparent_children(struct proc *p)
 {
-	list_for_each_safe(c, &p->children, struct proc, sibling)
-	{
+	list_for_each_safe(c, &p->children, struct proc, sibling) {
 		list_remove(&c->sibling);
 		if (c->state == PROC_AWAY) {
 			stub_orphaned(c);
@@ -186,8 +191,8 @@ void proc_exit(i32 status)
 		panic("init ended with status %x", status);
 	trace(TRACE_EXIT, (u64)p->pid, (u64)status, p->parent ? (u64)p->parent->pid : 0);
 	if (p->service)
-		klog("service %u (%s, pid %d) ended with status %x", p->service, p->u->names.comm, p->pid,
-		     status);
+		klog("service %u (%s, pid %d) ended with status %x", p->service, p->u->names.comm,
+		     p->pid, status);
 	timer_cancel(&p->alarm_timer);
 	ipc_proc_gone(p);
 	vfork_done(p);

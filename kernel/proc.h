@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A process. Fields are grouped by fate: what travels (ublock, regs, fpu), what is rebuilt, what stays. */
+/* A process. Fields are grouped by fate: what travels (ublock, regs, fpu), what is rebuilt, what
+ * stays. */
 #ifndef KERNEL_PROC_H
 #define KERNEL_PROC_H
 #include "types.h"
@@ -17,12 +18,14 @@ enum proc_state {
 	PROC_STOPPED, /* job control */
 	PROC_FROZEN,  /* at the user boundary, everything saved; owned by the migration handler */
 	PROC_ZOMBIE,
-	PROC_AWAY,    /* stub: it runs on node `away_node`; only names, parent and exit status are kept */
+	PROC_AWAY, /* stub: it runs on node `away_node`; only names, parent and exit status are kept
+		    */
 };
 
 struct proc {
 	/* travels */
-	struct ublock *u; /* never NULL while the proc exists, except in stubs (names below are copied) */
+	struct ublock
+		*u; /* never NULL while the proc exists, except in stubs (names below are copied) */
 	struct trapframe *tf; /* user registers, at the top of the kernel stack */
 	u64 fs_base, gs_base;
 	u8 fpu[512] __attribute__((aligned(16))); /* FXSAVE; valid unless fpu_owner == this */
@@ -39,7 +42,8 @@ struct proc {
 	struct wh_uqpid uqpid;
 	u32 epoch;
 
-	/* family; `parent` NULL: the parent is on another node (ppid in the U-block, stub at stub_node) or init */
+	/* family; `parent` NULL: the parent is on another node (ppid in the U-block, stub at
+	 * stub_node) or init */
 	struct proc *parent;
 	struct list children, sibling;
 	struct waitq child_wait; /* wait4 sleeps here */
@@ -62,9 +66,10 @@ struct proc {
 	bool pinned, foreign, started;
 	u64 arrived_ns;
 	u64 reserved_frames;
-	u32 stub_node;	/* the node that keeps my stub for my parent; 0: none */
+	u32 stub_node;	    /* the node that keeps my stub for my parent; 0: none */
 	u64 frozen_ns;	    /* node monotonic when it reached the boundary */
-	u64 packed_pending; /* signals that were pending when it was packed: later ones are sent after it */
+	u64 packed_pending; /* signals that were pending when it was packed: later ones are sent
+			       after it */
 	u32 imported;	    /* arriving: bit (1 << WH_P_*) of each part already set */
 	/* PROC_AWAY: what others may ask of a process that is not here */
 	u32 away_node;
@@ -91,13 +96,15 @@ extern struct proc *init_proc;
 
 struct proc *proc_find(i32 pid); /* any state, or NULL */
 struct proc *proc_find_uq(const struct wh_uqpid *u);
-/* A new PROC_NEW process with kernel stack, empty U-block and no vm; pid 0 = next local serial. NULL: no memory. */
+/* A new PROC_NEW process with kernel stack, empty U-block and no vm; pid 0 = next local serial.
+ * NULL: no memory. */
 struct proc *proc_alloc(i32 pid);
 /* Last step of a zombie, a dropped shell or a stub; p is gone. */
 void proc_free(struct proc *p);
 /* The process ends (never returns for current). status = wait status. */
 void proc_exit(i32 status) __attribute__((noreturn));
-/* Zombie bookkeeping: notify the parent (SIGCHLD, child_wait) or, for a foreign process, the MIGRATE service. */
+/* Zombie bookkeeping: notify the parent (SIGCHLD, child_wait) or, for a foreign process, the
+ * MIGRATE service. */
 void proc_become_zombie(struct proc *p, i32 status);
 void proc_reparent_children(struct proc *p);
 /* Build the kernel stack of a PROC_NEW process so that schedule() enters user mode with *tf. */
@@ -108,18 +115,20 @@ void pid_set_range(u32 base, u32 limit);
 /* Signals (signal.c). Does nothing for zombies and servers; forwards for stubs. */
 void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid);
 bool signal_pending(const struct proc *p); /* unblocked, not ignored; or freeze_req */
-/* On the way to user mode: act on pending signals, stop, freeze. Called with the frame of the call or trap. */
+/* On the way to user mode: act on pending signals, stop, freeze. Called with the frame of the call
+ * or trap. */
 void signal_deliver(struct trapframe *tf, bool from_syscall);
 void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid);
 
 /* The fate of freezing, called on the way to user mode and by whoever changes state (freeze.c). */
 void freeze_point(void);
-/* A process for which a freeze was asked ended first: answer -ESRCH (freeze.c; called by proc_exit). */
+/* A process for which a freeze was asked ended first: answer -ESRCH (freeze.c; called by
+ * proc_exit). */
 void freeze_ended(struct proc *p);
 /* exec or exit: the parent that waits in vfork goes on (fork.c). */
 void vfork_done(struct proc *p);
-/* Load a program into `current` (exec.c). path, argv, envp are kernel strings. 0 (then return to user mode) or
- * -errno with the old image intact. */
+/* Load a program into `current` (exec.c). path, argv, envp are kernel strings. 0 (then return to
+ * user mode) or -errno with the old image intact. */
 struct exec_strings;
 i64 exec_load(const char *path, struct exec_strings *args);
 

@@ -111,9 +111,9 @@ void schedule(void)
 	}
 	next->last_start_ns = now_ns();
 	/* Alone: no end of slice, so no timer (tickless). */
-	next->slice_end_ns = list_empty(&queues[0]) && list_empty(&queues[1]) ?
-				     NO_DEADLINE :
-				     next->last_start_ns + SLICE_NS;
+	next->slice_end_ns = list_empty(&queues[0]) && list_empty(&queues[1])
+				     ? NO_DEADLINE
+				     : next->last_start_ns + SLICE_NS;
 	current = next;
 	timer_slice_changed();
 	if (next != prev) {
@@ -129,8 +129,7 @@ void schedule(void)
 
 void sched_finish_switch(void)
 {
-	list_for_each_safe(p, &reap_list, struct proc, run_link)
-	{
+	list_for_each_safe(p, &reap_list, struct proc, run_link) {
 		list_remove(&p->run_link);
 		proc_free(p);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One CPU; the kernel is not preemptible and runs with interrupts off (they arrive in user mode and in
- * the idle loop), so kernel data needs no locks: only a call that blocks (wait_on and what calls it) can
- * see the world change under it.
+ * One CPU; the kernel is not preemptible and runs with interrupts off (they arrive in user mode and
+ * in the idle loop), so kernel data needs no locks: only a call that blocks (wait_on and what calls
+ * it) can see the world change under it.
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H
@@ -12,15 +12,19 @@ struct proc;
 struct waitq {
 	struct list waiters;
 };
-#define WAITQ_INIT(name) {LIST_INIT((name).waiters)}
+#define WAITQ_INIT(name)                                                                           \
+	{                                                                                          \
+		LIST_INIT((name).waiters)                                                          \
+	}
 static inline void waitq_init(struct waitq *q)
 {
 	list_init(&q->waiters);
 }
 #define NO_DEADLINE (~0ull)
 
-/* Sleep on q until woken (0), until node monotonic time `deadline` (-ETIMEDOUT), or, if interruptible, until a
- * signal or a freeze is pending (-EINTR; returned at once if one already is). Re-check your condition in a loop. */
+/* Sleep on q until woken (0), until node monotonic time `deadline` (-ETIMEDOUT), or, if
+ * interruptible, until a signal or a freeze is pending (-EINTR; returned at once if one already
+ * is). Re-check your condition in a loop. */
 int wait_on(struct waitq *q, u64 deadline_ns, bool interruptible);
 void wake_all(struct waitq *q);
 void wake_proc(struct proc *p); /* ends its wait with 0 */
@@ -36,13 +40,13 @@ void sched_start(struct proc *first) __attribute__((noreturn)); /* leave the boo
 void sched_set_privileged(struct proc *p, bool on);
 void sched_reap_later(struct proc *p);
 void sched_finish_switch(void);
-u64 sched_load_milli(void);	/* run queue of user processes, averaged over 1 s, * 1000 */
+u64 sched_load_milli(void); /* run queue of user processes, averaged over 1 s, * 1000 */
 u64 sched_runnable_users(void);
 extern u64 switch_count, fault_count, ipc_count, syscall_count;
 void timer_slice_changed(void); /* current->slice_end_ns changed */
 
 /* ---- time (timer.c) ---- */
-u64 now_ns(void);  /* node monotonic: TSC, scaled by the node's drift */
+u64 now_ns(void); /* node monotonic: TSC, scaled by the node's drift */
 u64 rdtsc_raw(void);
 struct timer {
 	struct list link;

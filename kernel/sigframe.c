@@ -7,7 +7,7 @@
 
 #define RED_ZONE      128 /* below rsp, the interrupted function's own */
 #define FXSAVE_LEN    512
-#define FXSAVE_MXCSR  24  /* offset of the u32 */
+#define FXSAVE_MXCSR  24 /* offset of the u32 */
 #define MXCSR_DEFINED 0xffbfu
 #define FXSAVE_SW     464 /* software-reserved bytes: nonzero would announce an XSAVE area */
 
@@ -50,7 +50,8 @@ struct rt_sigframe {
 };
 _Static_assert(sizeof(struct uc_context) == 256, "struct sigcontext is part of the Linux ABI");
 _Static_assert(sizeof(struct siginfo) == 128, "siginfo_t is part of the Linux ABI");
-_Static_assert(offsetof(struct rt_sigframe, info) == 312, "struct rt_sigframe is part of the Linux ABI");
+_Static_assert(offsetof(struct rt_sigframe, info) == 312,
+	       "struct rt_sigframe is part of the Linux ABI");
 
 static bool on_alt_stack(const struct usignal *s, u64 sp)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The user stack frame of a signal handler: Linux x86-64 layout (struct rt_sigframe), so that musl and glibc find
- * ucontext and siginfo where they expect them and restore with rt_sigreturn. */
+/* The user stack frame of a signal handler: Linux x86-64 layout (struct rt_sigframe), so that musl
+ * and glibc find ucontext and siginfo where they expect them and restore with rt_sigreturn. */
 #ifndef KERNEL_SIGFRAME_H
 #define KERNEL_SIGFRAME_H
 #include "types.h"
@@ -8,9 +8,11 @@
 struct proc;
 struct trapframe;
 
-/* Save *tf, the FPU and `mask` on the user's stack and make *tf enter p's handler of sig. p is current. May block.
- * -EFAULT: no such stack, or the action has no restorer; *tf is then undefined. */
+/* Save *tf, the FPU and `mask` on the user's stack and make *tf enter p's handler of sig. p is
+ * current. May block. -EFAULT: no such stack, or the action has no restorer; *tf is then undefined.
+ */
 int sigframe_push(struct proc *p, struct trapframe *tf, int sig, u64 mask);
-/* Undo it from the frame that tf->rsp points behind. Trusts nothing in it. May block. 0 or -EFAULT. */
+/* Undo it from the frame that tf->rsp points behind. Trusts nothing in it. May block. 0 or -EFAULT.
+ */
 int sigframe_pop(struct proc *p, struct trapframe *tf);
 #endif

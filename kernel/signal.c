@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Signals: sending, deciding, stopping, restarting calls. The stack frame a handler gets is sigframe.c's; the
- * system calls are env/signal.c's.
+ * Signals: sending, deciding, stopping, restarting calls. The stack frame a handler gets is
+ * sigframe.c's; the system calls are env/signal.c's.
  *
- * A call that was interrupted returns a restart code. signal_deliver rewinds the frame first, so that whatever
- * happens next (nothing, a stop, a freeze and a migration) ends in the re-execution of the call; only a handler that
- * runs at once turns it into EINTR. That is why no kernel stack has to travel (design 3). After a freeze a handler must
- * not run in front of a rewound call (a pause would then wait for a signal that has been): it is deferred until the
- * call, re-executed, has found the signal pending and returned.
+ * A call that was interrupted returns a restart code. signal_deliver rewinds the frame first, so
+ * that whatever happens next (nothing, a stop, a freeze and a migration) ends in the re-execution
+ * of the call; only a handler that runs at once turns it into EINTR. That is why no kernel stack
+ * has to travel (design 3). After a freeze a handler must not run in front of a rewound call (a
+ * pause would then wait for a signal that has been): it is deferred until the call, re-executed,
+ * has found the signal pending and returned.
  */
 #include "signal.h"
 #include "sigframe.h"
@@ -19,7 +20,8 @@
 #define UNSTOPPABLE	 (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
 #define STOPS		 (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
 #define DEFAULT_IGNORED	 (SIG_BIT(SIGCHLD) | SIG_BIT(SIGURG) | SIG_BIT(SIGWINCH) | SIG_BIT(SIGCONT))
-#define FAULTS		 (SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGILL) | SIG_BIT(SIGFPE) | SIG_BIT(SIGTRAP))
+#define FAULTS                                                                                     \
+	(SIG_BIT(SIGSEGV) | SIG_BIT(SIGBUS) | SIG_BIT(SIGILL) | SIG_BIT(SIGFPE) | SIG_BIT(SIGTRAP))
 
 static bool is_ignored(const struct usignal *s, int sig)
 {
@@ -41,8 +43,8 @@ static u64 deliverable(const struct usignal *s)
 	return set;
 }
 
-/* Is the frame rewound to a call not re-executed yet? A stale record that happens to fit does no harm: a signal that
- * finds a call about to be made may as well come right after its start. */
+/* Is the frame rewound to a call not re-executed yet? A stale record that happens to fit does no
+ * harm: a signal that finds a call about to be made may as well come right after its start. */
 static bool is_rewound(const struct proc *p)
 {
 	return p->u->sig.restart_code && p->tf->rip == p->u->sig.restart_rip;
@@ -103,18 +105,21 @@ bool signal_permitted(const struct unames *sender, const struct proc *p, int sig
 	if (!p->u)
 		return false;
 	const struct unames *n = &p->u->names;
-	if (sender->euid == n->uid || sender->euid == n->suid || sender->uid == n->uid || sender->uid == n->suid)
+	if (sender->euid == n->uid || sender->euid == n->suid || sender->uid == n->uid ||
+	    sender->uid == n->suid)
 		return true;
 	return sig == SIGCONT && sender->sid == n->sid;
 }
 
 bool signal_group_orphaned(i32 pgid, i32 sid)
 {
-	list_for_each (p, &all_procs, struct proc, all_link) {
-		if (!p->u || p->state == PROC_ZOMBIE || p->u->names.pgid != pgid || p->u->names.sid != sid)
+	list_for_each(p, &all_procs, struct proc, all_link) {
+		if (!p->u || p->state == PROC_ZOMBIE || p->u->names.pgid != pgid ||
+		    p->u->names.sid != sid)
 			continue;
 		const struct proc *parent = p->parent;
-		if (parent && parent->u && parent->u->names.sid == sid && parent->u->names.pgid != pgid)
+		if (parent && parent->u && parent->u->names.sid == sid &&
+		    parent->u->names.pgid != pgid)
 			return false;
 	}
 	return true;
@@ -136,8 +141,8 @@ static void forward(struct proc *stub, int sig, i32 sender_pid)
 		.sender_uid = sender && sender->u ? sender->u->names.euid : 0,
 	};
 	if (ipc_post(WH_SVC_MIGRATE, &m) < 0)
-		klog("signal: %d for pid %d on node %u is lost: no migration handler", sig, stub->pid,
-		     stub->away_node);
+		klog("signal: %d for pid %d on node %u is lost: no migration handler", sig,
+		     stub->pid, stub->away_node);
 }
 
 static void tell_parent(struct proc *p, i32 code)
@@ -199,18 +204,18 @@ void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
 
 void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid)
 {
-	list_for_each_safe (p, &all_procs, struct proc, all_link) {
+	list_for_each_safe(p, &all_procs, struct proc, all_link) {
 		if (signal_pgid_of(p) == pgid && !p->privileged)
 			signal_send(p, sig, code, sender_pid);
 	}
 }
 
-/* The instruction at rip cannot go on: the signal is delivered on this way back to user mode, even if blocked or
- * ignored (then with the default action). A server ends at once. */
+/* The instruction at rip cannot go on: the signal is delivered on this way back to user mode, even
+ * if blocked or ignored (then with the default action). A server ends at once. */
 void signal_fault(struct proc *p, int sig, i32 code, u64 addr)
 {
-	klog("pid %d (%s): signal %d code %d at %p, rip %p", p->pid, p->u->names.comm, sig, code, (void *)addr,
-	     (void *)p->tf->rip);
+	klog("pid %d (%s): signal %d code %d at %p, rip %p", p->pid, p->u->names.comm, sig, code,
+	     (void *)addr, (void *)p->tf->rip);
 	if (p->privileged)
 		proc_exit(sig);
 	struct usignal *s = &p->u->sig;
@@ -265,7 +270,8 @@ i64 signal_interrupted(size_t done)
 size_t signal_resumed(void)
 {
 	const struct ucall *c = &current->u->call;
-	bool resumed = c->resume_valid && c->resume_nr == c->nr && c->nr == syscall_rows[V_write].nr;
+	bool resumed =
+		c->resume_valid && c->resume_nr == c->nr && c->nr == syscall_rows[V_write].nr;
 	return resumed && c->resume[0] < c->args[2] ? c->resume[0] : 0;
 }
 
@@ -285,7 +291,8 @@ static void rewind_call(struct proc *p, struct trapframe *tf)
 	s->restart_rip = tf->rip;
 }
 
-/* A handler is going to run because the call was interrupted: may the call be re-executed afterwards? */
+/* A handler is going to run because the call was interrupted: may the call be re-executed
+ * afterwards? */
 static void settle_rewound(struct proc *p, struct trapframe *tf, u64 flags)
 {
 	struct usignal *s = &p->u->sig;
@@ -306,7 +313,8 @@ static void run_handler(struct proc *p, struct trapframe *tf, int sig)
 		settle_rewound(p, tf, flags);
 	s->have_saved_mask = false;
 	if (sigframe_push(p, tf, sig, mask) < 0) {
-		klog("pid %d (%s): no stack for the handler of signal %d", p->pid, p->u->names.comm, sig);
+		klog("pid %d (%s): no stack for the handler of signal %d", p->pid, p->u->names.comm,
+		     sig);
 		proc_exit(SIGSEGV);
 	}
 	s->blocked |= s->act[sig].mask;
@@ -379,7 +387,8 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 			default_action(p, sig);
 	}
 	s->pending &= s->blocked | deliverable(s); /* the rest is ignored */
-	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. */
+	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed.
+	 */
 	signal_mask_undo(p);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Signals: numbers and flags of the Linux x86-64 ABI, and what signal.c offers besides proc.h.
- * Delivery happens only on the way to user mode (signal_deliver), so a signal never finds a kernel stack
- * that would have to be unwound: a blocked call returns a restart code first.
+ * Delivery happens only on the way to user mode (signal_deliver), so a signal never finds a kernel
+ * stack that would have to be unwound: a blocked call returns a restart code first.
  */
 #ifndef KERNEL_SIGNAL_H
 #define KERNEL_SIGNAL_H
@@ -50,21 +50,26 @@ bool signal_permitted(const struct unames *sender, const struct proc *p, int sig
 i32 signal_pgid_of(const struct proc *p); /* stubs too */
 /* Would p, reading or writing the terminal from the background, not notice signal sig? */
 bool signal_is_deaf(const struct proc *p, int sig);
-/* Has no member of the group a parent in the same session who could continue it? Then terminal stops are ignored. */
+/* Has no member of the group a parent in the same session who could continue it? Then terminal
+ * stops are ignored. */
 bool signal_group_orphaned(i32 pgid, i32 sid);
-/* Is this value of a call one of the restart codes? Then signal_deliver must run before user mode sees it. */
+/* Is this value of a call one of the restart codes? Then signal_deliver must run before user mode
+ * sees it. */
 bool signal_is_restart(i64 value);
-/* Replace the mask until the call ends: kept over a handler by the frame, else undone by signal_deliver. */
+/* Replace the mask until the call ends: kept over a handler by the frame, else undone by
+ * signal_deliver. */
 void signal_mask_for_call(struct proc *p, u64 mask);
 void signal_mask_undo(struct proc *p);
 
-/* write() was interrupted after `done` bytes: what it returns. A signal ends it with the count; a freeze alone must not be
- * seen, so the call then goes on where it was when it is re-executed (signal_resumed). */
+/* write() was interrupted after `done` bytes: what it returns. A signal ends it with the count; a
+ * freeze alone must not be seen, so the call then goes on where it was when it is re-executed
+ * (signal_resumed). */
 i64 signal_interrupted(size_t done);
 /* Bytes that this write() had moved before a freeze interrupted it; usually 0. */
 size_t signal_resumed(void);
 
-/* WH_P_SIGNALS: signal state, and whether job control has it stopped. 0 or -EINVAL (then p->u->sig is unchanged). */
+/* WH_P_SIGNALS: signal state, and whether job control has it stopped. 0 or -EINVAL (then p->u->sig
+ * is unchanged). */
 int signal_pack(struct proc *p, struct blob *b);
 int signal_unpack(struct proc *p, struct blob *b);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory and strings. Eight bytes a move: what TCG translates best (facts.md: 605 ns per 4 kB page). */
+/* Memory and strings. Eight bytes a move: what TCG translates best (facts.md: 605 ns per 4 kB
+ * page). */
 #include "lib.h"
 
 typedef u64 __attribute__((may_alias, aligned(1))) word;

@@ -32,9 +32,11 @@ i64 wh_sys_dma_alloc(const u64 *arg)
 	u64 phys = frame_alloc_dma((u32)(len / PAGE_SIZE));
 	if (!phys)
 		return -ENOMEM;
-	/* Mapped page by page over the block; a region without protection bits keeps faults away from it. */
+	/* Mapped page by page over the block; a region without protection bits keeps faults away
+	 * from it. */
 	current->vm->wired = false;
-	i64 at = vm_map(current->vm, 0, len, WH_RG_READ | WH_RG_WRITE | VM_RG_DMA, NULL, 0, 0, false);
+	i64 at = vm_map(current->vm, 0, len, WH_RG_READ | WH_RG_WRITE | VM_RG_DMA, NULL, 0, 0,
+			false);
 	current->vm->wired = true;
 	for (u64 off = 0; at > 0 && off < len; off += PAGE_SIZE)
 		if (vm_install(current->vm, (u64)at + off, phys + off))

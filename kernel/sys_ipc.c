@@ -46,8 +46,8 @@ i64 wh_sys_drop(const u64 *arg)
 
 static struct request *next_in(struct ipc_port *port)
 {
-	return list_empty(&port->queue) ? NULL :
-					  container_of(port->queue.next, struct request, link);
+	return list_empty(&port->queue) ? NULL
+					: container_of(port->queue.next, struct request, link);
 }
 
 static void fill_event(struct wh_event *ev, struct ipc_port *port, struct request *r)
@@ -196,8 +196,8 @@ static i64 bulk_copy(u64 id, u64 off, u64 uaddr, u64 len, bool out)
 			phys = vm_translate(r->owner->vm, there, out);
 		if (!phys)
 			return -EFAULT;
-		int err = out ? copy_from_user(P2V(phys), uaddr + done, n) :
-				copy_to_user(uaddr + done, P2V(phys), n);
+		int err = out ? copy_from_user(P2V(phys), uaddr + done, n)
+			      : copy_to_user(uaddr + done, P2V(phys), n);
 		if (err)
 			return err;
 		done += n;

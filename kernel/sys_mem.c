@@ -9,12 +9,19 @@
 #include "vm_internal.h"
 
 enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
-enum { MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_FIXED_NOREPLACE = 0x100000 };
+enum {
+	MAP_SHARED = 1,
+	MAP_PRIVATE = 2,
+	MAP_FIXED = 0x10,
+	MAP_ANONYMOUS = 0x20,
+	MAP_FIXED_NOREPLACE = 0x100000
+};
 
 static u32 region_prot(u64 prot)
 {
 	return (prot & PROT_READ ? WH_RG_READ : 0) |
-	       (prot & PROT_WRITE ? WH_RG_WRITE | WH_RG_READ : 0) | (prot & PROT_EXEC ? WH_RG_EXEC : 0);
+	       (prot & PROT_WRITE ? WH_RG_WRITE | WH_RG_READ : 0) |
+	       (prot & PROT_EXEC ? WH_RG_EXEC : 0);
 }
 
 i64 sys_brk(const u64 *arg)
@@ -28,7 +35,8 @@ i64 sys_brk(const u64 *arg)
 		list_for_each(r, &vm->regions, struct region, link)
 			if (r->start < to && r->end > from)
 				return (i64)vm->brk;
-		if (vm_map(vm, from, to - from, WH_RG_READ | WH_RG_WRITE | WH_RG_HEAP, NULL, 0, 0, true) < 0)
+		if (vm_map(vm, from, to - from, WH_RG_READ | WH_RG_WRITE | WH_RG_HEAP, NULL, 0, 0,
+			   true) < 0)
 			return (i64)vm->brk;
 	} else if (to < from && vm_unmap(vm, to, from - to)) {
 		return (i64)vm->brk;
@@ -46,14 +54,16 @@ static i64 map_file(u64 addr, u64 len, u32 prot, u64 flags, int fd, u64 off)
 		return -ENODEV;
 	if ((f->flags & O_ACCMODE) == O_WRONLY)
 		return -EACCES;
-	/* A shared writable mapping would be a write nobody hears of; read-only sharing is a private mapping. */
+	/* A shared writable mapping would be a write nobody hears of; read-only sharing is a
+	 * private mapping. */
 	if ((flags & MAP_SHARED) && (prot & WH_RG_WRITE))
 		return -ENODEV;
 	int err = fobj_bind(f->fobj);
 	if (err)
 		return err;
 	u64 size = f->fobj->attr.size, file_len = off < size ? MIN(size - off, PAGE_UP(len)) : 0;
-	return vm_map(current->vm, addr, len, prot | WH_RG_FILE, f->fobj, off, file_len, flags & MAP_FIXED);
+	return vm_map(current->vm, addr, len, prot | WH_RG_FILE, f->fobj, off, file_len,
+		      flags & MAP_FIXED);
 }
 
 i64 sys_mmap(const u64 *arg)
@@ -62,14 +72,15 @@ i64 sys_mmap(const u64 *arg)
 	u32 prot = region_prot(arg[2]);
 	if (!len || len > USER_TOP || (off & PAGE_MASK) || !(flags & (MAP_SHARED | MAP_PRIVATE)))
 		return -EINVAL;
-	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) && ((addr & PAGE_MASK) || addr < USER_MIN ||
-							    addr > USER_TOP - PAGE_UP(len)))
+	if ((flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) &&
+	    ((addr & PAGE_MASK) || addr < USER_MIN || addr > USER_TOP - PAGE_UP(len)))
 		return addr & PAGE_MASK ? -EINVAL : -ENOMEM;
 	if ((prot & WH_RG_WRITE) && (prot & WH_RG_EXEC))
 		return -EACCES; /* W^X */
 	if (!(flags & MAP_ANONYMOUS))
 		return map_file(addr, len, prot, flags, (int)arg[4], off);
-	/* Nobody but a child of fork could share it, and that would need shared frames: not offered. */
+	/* Nobody but a child of fork could share it, and that would need shared frames: not
+	 * offered. */
 	if ((flags & MAP_SHARED) && !(flags & MAP_PRIVATE))
 		return -ENODEV;
 	if (flags & MAP_FIXED_NOREPLACE) {
@@ -112,7 +123,8 @@ i64 sys_mremap(const u64 *arg)
 	for (u64 a = addr + old; a < addr + len; a += PAGE_SIZE)
 		if (a >= VM_MMAP_TOP || vm_find(current->vm, a))
 			return -ENOMEM;
-	if (r->file || (len > old && vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0))
+	if (r->file || (len > old &&
+			vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0))
 		return -ENOMEM;
 	return (i64)addr;
 }
@@ -122,11 +134,12 @@ i64 sys_madvise(const u64 *arg)
 	enum { MADV_DONTNEED = 4 };
 	if (arg[0] & PAGE_MASK)
 		return -EINVAL;
-	if (arg[2] == MADV_DONTNEED) { /* anonymous memory reads as zeros afterwards: a promise malloc relies on */
+	if (arg[2] == MADV_DONTNEED) { /* anonymous memory reads as zeros afterwards: a promise
+					  malloc relies on */
 		u64 end = MIN(arg[0] + PAGE_UP(arg[1]), USER_TOP);
-		list_for_each(r, &current->vm->regions, struct region, link) if (r->start < end &&
-										 arg[0] < r->end)
-			vm_drop_pages(current->vm, MAX(r->start, arg[0]), MIN(r->end, end));
+		list_for_each(r, &current->vm->regions, struct region, link)
+			if (r->start < end && arg[0] < r->end)
+				vm_drop_pages(current->vm, MAX(r->start, arg[0]), MIN(r->end, end));
 	}
 	return 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A system call's way through the kernel: number -> row -> U-block -> handler -> marker and duplicate -> user
- * (docs/way-of-a-call.md).
+ * A system call's way through the kernel: number -> row -> U-block -> handler -> marker and
+ * duplicate -> user (docs/way-of-a-call.md).
  */
 #include "lib.h"
 #include "proc.h"
@@ -11,11 +11,19 @@
 
 const struct syscall_row syscall_rows[V_ROWS] = {
 #define SYSCALL(nr_, name_, cls_, kind_, rule_)                                                    \
-	[V_##name_] = {.nr = nr_, .name = #name_, .cls = CLASS_##cls_, .kind = KIND_##kind_,       \
-		       .rule = RULE_##rule_, .fn = sys_##name_},
+	[V_##name_] = {.nr = nr_,                                                                  \
+		       .name = #name_,                                                             \
+		       .cls = CLASS_##cls_,                                                        \
+		       .kind = KIND_##kind_,                                                       \
+		       .rule = RULE_##rule_,                                                       \
+		       .fn = sys_##name_},
 #define WHCALL(nr_, name_, cls_, kind_, rule_)                                                     \
-	[V_wh_##name_] = {.nr = nr_, .name = "wh_" #name_, .cls = CLASS_##cls_,                    \
-			  .kind = KIND_##kind_, .rule = RULE_##rule_, .fn = wh_sys_##name_},
+	[V_wh_##name_] = {.nr = nr_,                                                               \
+			  .name = "wh_" #name_,                                                    \
+			  .cls = CLASS_##cls_,                                                     \
+			  .kind = KIND_##kind_,                                                    \
+			  .rule = RULE_##rule_,                                                    \
+			  .fn = wh_sys_##name_},
 #include "syscalls.def"
 #undef SYSCALL
 #undef WHCALL

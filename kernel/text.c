@@ -102,7 +102,8 @@ void text_vprintf(struct text *t, const char *fmt, va_list ap)
 			const char *s = va_arg(ap, const char *);
 			if (!s)
 				s = "(null)";
-			put_str(t, s, prec >= 0 ? strnlen(s, (size_t)prec) : strlen(s), width, left);
+			put_str(t, s, prec >= 0 ? strnlen(s, (size_t)prec) : strlen(s), width,
+				left);
 			break;
 		}
 		case 0:

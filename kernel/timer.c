@@ -51,6 +51,23 @@ u64 rdtsc_raw(void)
 	return (u64)hi << 32 | lo;
 }
 
+/*
+ * LAPIC ticks in a millisecond of the HPET. The host may take the processor away anywhere in here: the HPET's
+ * readings enclose the LAPIC's, so the result can be too low (a timer fires early, and is set again) but never too
+ * high (it would fire late, by any factor).
+ */
+static u64 calibrate(void)
+{
+	u64 t0 = raw_ns();
+	lapic_write(LAPIC_TIMER_INIT, ~0u);
+	while (raw_ns() < t0 + 100000)
+		;
+	u64 ticks = ~0u - lapic_read(LAPIC_TIMER_NOW);
+	u64 t1 = raw_ns();
+	lapic_write(LAPIC_TIMER_INIT, 0);
+	return ticks * 1000000 / (t1 - t0);
+}
+
 void timer_init(void)
 {
 	lapic = mmio_map(LAPIC_PHYS, PAGE_SIZE);
@@ -66,15 +83,9 @@ void timer_init(void)
 	lapic_write(LAPIC_LVT_LINT0, 0x700); /* the 8259s' interrupts come in here */
 	lapic_write(LAPIC_LVT_TIMER, VEC_TIMER);
 	lapic_write(LAPIC_TIMER_DIV, 3); /* by 16 */
-	/* Calibrate against the HPET. A timer that fires early is set again, so a few per cent do not matter. */
-	lapic_write(LAPIC_TIMER_INIT, ~0u);
-	u64 t0 = raw_ns();
-	while (raw_ns() < t0 + 200000)
-		;
-	u64 ticks = ~0u - lapic_read(LAPIC_TIMER_NOW);
-	u64 t1 = raw_ns();
-	lapic_write(LAPIC_TIMER_INIT, 0);
-	lapic_ticks_per_ms = MAX(ticks * 1000000 / (t1 - t0), 1ul);
+	lapic_ticks_per_ms = 1;
+	for (int i = 0; i < 5; i++)
+		lapic_ticks_per_ms = MAX(lapic_ticks_per_ms, calibrate());
 }
 
 /* Program the LAPIC for the earliest timer or the end of the slice. */

@@ -14,7 +14,6 @@ static struct {
 } ring[RING];
 static u64 head;
 
-
 void trace(enum trace_event e, u64 a, u64 b, u64 c)
 {
 	u64 i = head++ % RING;

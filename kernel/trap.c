@@ -18,14 +18,21 @@ static const struct {
 	const char *name;
 	int sig; /* what a user process gets */
 } exceptions[32] = {
-	[0] = {"divide error", SIGFPE},   [1] = {"debug", SIGTRAP},
-	[2] = {"NMI", 0},		   [3] = {"breakpoint", SIGTRAP},
-	[4] = {"overflow", SIGSEGV},	   [5] = {"bound", SIGSEGV},
-	[6] = {"invalid opcode", SIGILL}, [8] = {"double fault", 0},
+	[0] = {"divide error", SIGFPE},
+	[1] = {"debug", SIGTRAP},
+	[2] = {"NMI", 0},
+	[3] = {"breakpoint", SIGTRAP},
+	[4] = {"overflow", SIGSEGV},
+	[5] = {"bound", SIGSEGV},
+	[6] = {"invalid opcode", SIGILL},
+	[8] = {"double fault", 0},
 	[11] = {"segment not present", SIGBUS},
-	[12] = {"stack fault", SIGBUS},   [13] = {"general protection", SIGSEGV},
-	[14] = {"page fault", SIGSEGV},   [16] = {"x87 error", SIGFPE},
-	[17] = {"alignment", SIGBUS},	   [19] = {"SIMD error", SIGFPE},
+	[12] = {"stack fault", SIGBUS},
+	[13] = {"general protection", SIGSEGV},
+	[14] = {"page fault", SIGSEGV},
+	[16] = {"x87 error", SIGFPE},
+	[17] = {"alignment", SIGBUS},
+	[19] = {"SIMD error", SIGFPE},
 };
 
 static void page_fault(struct trapframe *tf)
@@ -38,8 +45,8 @@ static void page_fault(struct trapframe *tf)
 		panic("page fault at %lx (error %lx), rip %lx", addr, tf->error, tf->rip);
 	int r = -EFAULT;
 	if (current->vm && addr >= USER_MIN && addr < USER_TOP) {
-		/* vm_fault may block on the file server and another process run meanwhile: SMAP's AC flag is in
-		 * the trap frame, the fix-up address is this process's own. */
+		/* vm_fault may block on the file server and another process run meanwhile: SMAP's
+		 * AC flag is in the trap frame, the fix-up address is this process's own. */
 		u64 resume = current->fault_resume;
 		user_access_end();
 		r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
@@ -97,7 +104,8 @@ void trap_dispatch(struct trapframe *tf)
 	}
 }
 
-/* Everything that must happen before user mode continues. Returns 1 if sysret restores the frame exactly. */
+/* Everything that must happen before user mode continues. Returns 1 if sysret restores the frame
+ * exactly. */
 int user_return(struct trapframe *tf)
 {
 	struct proc *p = current;

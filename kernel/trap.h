@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The register frame every entry into the kernel leaves at the top of the process's kernel stack. */
+/* The register frame every entry into the kernel leaves at the top of the process's kernel stack.
+ */
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
 #include "types.h"
@@ -10,10 +11,10 @@ struct trapframe {
 	u64 rip, cs, rflags, rsp, ss;
 };
 
-#define SEL_KCODE 0x08
-#define SEL_KDATA 0x10
-#define SEL_UDATA (0x18 | 3)
-#define SEL_UCODE (0x20 | 3)
+#define SEL_KCODE   0x08
+#define SEL_KDATA   0x10
+#define SEL_UDATA   (0x18 | 3)
+#define SEL_UCODE   (0x20 | 3)
 #define RFLAGS_IF   (1u << 9)
 #define RFLAGS_IOPL (3u << 12)
 

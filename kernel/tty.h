@@ -6,6 +6,7 @@
 
 struct ofile;
 void tty_init(void); /* once, after irq_init */
-/* /dev/tty: the terminal if it controls current's session, else NULL and *err = -ENXIO; also -ENOMEM. */
+/* /dev/tty: the terminal if it controls current's session, else NULL and *err = -ENXIO; also
+ * -ENOMEM. */
 struct ofile *tty_open_controlling(u32 flags, int *err);
 #endif

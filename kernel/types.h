@@ -14,21 +14,24 @@ typedef uint64_t u64;
 typedef int32_t i32;
 typedef int64_t i64;
 
-#define PAGE_SIZE      4096ul
-#define PAGE_MASK      (PAGE_SIZE - 1)
-#define PAGE_DOWN(x)   ((u64)(x) & ~PAGE_MASK)
-#define PAGE_UP(x)     (((u64)(x) + PAGE_MASK) & ~PAGE_MASK)
-#define ARRAY_LEN(a)   (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)      ((a) < (b) ? (a) : (b))
-#define MAX(a, b)      ((a) > (b) ? (a) : (b))
-#define NS_PER_SEC     1000000000ul
+#define PAGE_SIZE			4096ul
+#define PAGE_MASK			(PAGE_SIZE - 1)
+#define PAGE_DOWN(x)			((u64)(x) & ~PAGE_MASK)
+#define PAGE_UP(x)			(((u64)(x) + PAGE_MASK) & ~PAGE_MASK)
+#define ARRAY_LEN(a)			(sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)			((a) < (b) ? (a) : (b))
+#define MAX(a, b)			((a) > (b) ? (a) : (b))
+#define NS_PER_SEC			1000000000ul
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Doubly linked ring with a head; an unlinked node points to itself. */
 struct list {
 	struct list *next, *prev;
 };
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)                                                                            \
+	{                                                                                          \
+		&(name), &(name)                                                                   \
+	}
 static inline void list_init(struct list *l)
 {
 	l->next = l->prev = l;

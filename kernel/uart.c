@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * QEMU's UART passes a character on at once unless its other side is blocked, so a character is written directly
- * while the transmitter is free; only the rest goes through the ring and the transmitter interrupt.
+ * QEMU's UART passes a character on at once unless its other side is blocked, so a character is
+ * written directly while the transmitter is free; only the rest goes through the ring and the
+ * transmitter interrupt.
  */
 #include "uart.h"
 #include "cpu.h"
@@ -26,7 +27,7 @@ enum { LSR_DATA = 0x01, LSR_TX_FREE = 0x20 };
 #define FCR_ENABLE 0x07 /* FIFOs on and cleared, interrupt at the first character */
 #define LCR_8N1	   0x03
 #define LCR_DLAB   0x80
-#define MCR_READY  0x0b /* DTR, RTS, OUT2: OUT2 gates the interrupt line */
+#define MCR_READY  0x0b	 /* DTR, RTS, OUT2: OUT2 gates the interrupt line */
 #define RING	   8192u /* power of two: indices run freely */
 #define LOW_WATER  (RING / 2)
 

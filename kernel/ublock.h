@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The U-block (Lu & Liu §IV.2, Fig. 2): the current call with its arguments and results, and the process's
- * environment objects with their markers and duplicates. Everything here travels when the process migrates
- * (each class packs its own part); what is rebuilt at the destination lies in proc.h.
+ * The U-block (Lu & Liu §IV.2, Fig. 2): the current call with its arguments and results, and the
+ * process's environment objects with their markers and duplicates. Everything here travels when the
+ * process migrates (each class packs its own part); what is rebuilt at the destination lies in
+ * proc.h.
  */
 #ifndef KERNEL_UBLOCK_H
 #define KERNEL_UBLOCK_H
@@ -13,17 +14,18 @@
 #include "env/clockview.h"
 
 #define NOFILE 256
-#define NCLOCK 8 /* REALTIME 0, MONOTONIC 1, PROCESS_CPU 2, THREAD_CPU 3, MONOTONIC_RAW 4, REALTIME_COARSE 5,
-		    MONOTONIC_COARSE 6, BOOTTIME 7 */
-#define NSIG   65
+#define NCLOCK                                                                                     \
+	8 /* REALTIME 0, MONOTONIC 1, PROCESS_CPU 2, THREAD_CPU 3, MONOTONIC_RAW 4,                \
+	     REALTIME_COARSE 5, MONOTONIC_COARSE 6, BOOTTIME 7 */
+#define NSIG 65
 
 /* The current (or last) system call. */
 struct ucall {
 	u64 nr, args[6];
 	i64 error;     /* 0 or -errno */
 	u64 values[2]; /* returned value(s) */
-	/* Restart state of an interrupted call (design 3: no kernel stack travels). Valid only while the
-	 * same call is re-executed; cleared when a handler runs or the call ends. */
+	/* Restart state of an interrupted call (design 3: no kernel stack travels). Valid only
+	 * while the same call is re-executed; cleared when a handler runs or the call ends. */
 	bool resume_valid;
 	u64 resume_nr;
 	u64 resume[3];
@@ -32,8 +34,8 @@ struct ucall {
 struct unames {
 	i32 pid, ppid, pgid, sid;
 	struct wh_uqpid uqpid;
-	u32 epoch;	/* migrations so far */
-	u32 tree;	/* home tree: names mean the same file for ever */
+	u32 epoch; /* migrations so far */
+	u32 tree;  /* home tree: names mean the same file for ever */
 	u32 uid, euid, suid, gid, egid, sgid;
 	u32 ngroups;
 	u32 groups[16];
@@ -67,8 +69,9 @@ struct usignal {
 	i32 info_code[NSIG]; /* si_code, si_pid of pending ones */
 	i32 info_pid[NSIG];
 	u64 fault_addr; /* si_addr of a pending fault */
-	/* The frame was rewound to re-execute a call that returned restart_code (0: it was not). Until the call has
-	 * been made again handlers are deferred, also after a migration (signal.c). */
+	/* The frame was rewound to re-execute a call that returned restart_code (0: it was not).
+	 * Until the call has been made again handlers are deferred, also after a migration
+	 * (signal.c). */
 	u32 restart_code;
 	u64 restart_rip;
 };
@@ -82,8 +85,8 @@ struct ublock {
 	struct ofile *ofile[NOFILE];
 	u8 cloexec[NOFILE];
 	struct fview fview[NOFILE];
-	char *cwd;	/* canonical, absolute within the tree; "/n/K/..." for another tree */
-	char *exe;	/* path of the running program */
+	char *cwd;     /* canonical, absolute within the tree; "/n/K/..." for another tree */
+	char *exe;     /* path of the running program */
 	char *cmdline; /* its arguments, NUL after each (/proc) */
 	u32 cmdline_len;
 	u32 umask;
@@ -91,12 +94,13 @@ struct ublock {
 	/* class Clock */
 	struct cview cview[NCLOCK];
 	i64 clock_off[NCLOCK]; /* the process's clock minus the node's (0 for REALTIME) */
-	u64 itimer_deadline_ns, itimer_interval_ns; /* ITIMER_REAL, in the process's MONOTONIC; 0: off */
-	u64 cpu_ns, child_cpu_ns; /* used so far; follows the process */
-	u64 tsc_off;		  /* added to rdtsc */
-	u64 tsc_dup;		  /* last value seen */
-	u8 zone_marker;			    /* the zone was observed */
-	u8 zone_held;			    /* it differs from this node's: the duplicate is shown */
+	u64 itimer_deadline_ns,
+		itimer_interval_ns; /* ITIMER_REAL, in the process's MONOTONIC; 0: off */
+	u64 cpu_ns, child_cpu_ns;   /* used so far; follows the process */
+	u64 tsc_off;		    /* added to rdtsc */
+	u64 tsc_dup;		    /* last value seen */
+	u8 zone_marker;		    /* the zone was observed */
+	u8 zone_held;		    /* it differs from this node's: the duplicate is shown */
 	i32 zone_minuteswest, zone_dsttime; /* duplicate of the zone: rule `same` */
 
 	struct usignal sig;

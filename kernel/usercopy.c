@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * User memory. A fault on the way is resolved by vm_fault like any other; if it cannot be, the trap handler
- * jumps to current->fault_resume and the copy returns -EFAULT.
+ * User memory. A fault on the way is resolved by vm_fault like any other; if it cannot be, the trap
+ * handler jumps to current->fault_resume and the copy returns -EFAULT.
  */
 #include "usercopy.h"
 #include "cpu.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The only place that touches user pointers. All return 0 (or a length) or -EFAULT; may block (page faults). */
+/* The only place that touches user pointers. All return 0 (or a length) or -EFAULT; may block (page
+ * faults). */
 #ifndef KERNEL_USERCOPY_H
 #define KERNEL_USERCOPY_H
 #include "types.h"

@@ -14,8 +14,12 @@ static struct region *region_new(u64 start, u64 end, u32 flags, struct fobj *fil
 	struct region *r = kmalloc(sizeof *r);
 	if (!r)
 		return NULL;
-	*r = (struct region){.start = start, .end = end, .flags = flags, .file = file,
-			     .file_off = off, .file_len = len};
+	*r = (struct region){.start = start,
+			     .end = end,
+			     .flags = flags,
+			     .file = file,
+			     .file_off = off,
+			     .file_len = len};
 	list_init(&r->link);
 	if (file)
 		fobj_ref(file);
@@ -62,8 +66,7 @@ void vm_put(struct vm *vm)
 {
 	if (--vm->refs)
 		return;
-	list_for_each_safe(r, &vm->regions, struct region, link)
-	{
+	list_for_each_safe(r, &vm->regions, struct region, link) {
 		vm_drop_pages(vm, r->start, r->end);
 		region_free(r);
 	}
@@ -89,8 +92,7 @@ bool vm_is_loaded(const struct vm *vm)
 
 struct region *vm_find(struct vm *vm, u64 addr)
 {
-	list_for_each(r, &vm->regions, struct region, link)
-	{
+	list_for_each(r, &vm->regions, struct region, link) {
 		if (addr < r->start)
 			return NULL;
 		if (addr < r->end)
@@ -102,7 +104,8 @@ struct region *vm_find(struct vm *vm, u64 addr)
 u32 vm_region_count(struct vm *vm)
 {
 	u32 n = 0;
-	list_for_each(r, &vm->regions, struct region, link) n++;
+	list_for_each(r, &vm->regions, struct region, link)
+		n++;
 	return n;
 }
 
@@ -144,8 +147,7 @@ int vm_unmap(struct vm *vm, u64 addr, u64 len)
 		return -EINVAL;
 	if (split_at(vm, addr) || split_at(vm, addr + len))
 		return -ENOMEM;
-	list_for_each_safe(r, &vm->regions, struct region, link)
-	{
+	list_for_each_safe(r, &vm->regions, struct region, link) {
 		if (r->start >= addr && r->end <= addr + len) {
 			vm_drop_pages(vm, r->start, r->end);
 			region_free(r);
@@ -169,8 +171,7 @@ int vm_protect(struct vm *vm, u64 addr, u64 len, u32 prot)
 	}
 	if (split_at(vm, addr) || split_at(vm, addr + len))
 		return -ENOMEM;
-	list_for_each(r, &vm->regions, struct region, link)
-	{
+	list_for_each(r, &vm->regions, struct region, link) {
 		if (r->start >= addr && r->end <= addr + len) {
 			r->flags = (r->flags & ~(u32)VM_PROT) | (prot & VM_PROT);
 			vm_protect_pages(vm, r);
@@ -196,12 +197,14 @@ static u64 find_gap(struct vm *vm, u64 len)
 
 static bool overlaps(struct vm *vm, u64 addr, u64 len)
 {
-	list_for_each(r, &vm->regions, struct region, link) if (r->start < addr + len &&
-								addr < r->end) return true;
+	list_for_each(r, &vm->regions, struct region, link)
+		if (r->start < addr + len && addr < r->end)
+			return true;
 	return false;
 }
 
-/* Grow the region before instead of adding one, where nothing tells them apart (brk, stacks of mmaps). */
+/* Grow the region before instead of adding one, where nothing tells them apart (brk, stacks of
+ * mmaps). */
 static bool merge_before(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file)
 {
 	struct region *r = addr ? vm_find(vm, addr - 1) : NULL;
@@ -236,7 +239,8 @@ i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 o
 	}
 	if (vm->wired) {
 		for (u64 a = addr; a < addr + len; a += PAGE_SIZE) {
-			int err = (flags & VM_PROT) ? vm_fault(vm, a, flags & WH_RG_WRITE, false) : 0;
+			int err =
+				(flags & VM_PROT) ? vm_fault(vm, a, flags & WH_RG_WRITE, false) : 0;
 			if (err) {
 				vm_unmap(vm, addr, len);
 				return err;
@@ -254,12 +258,11 @@ struct vm *vm_fork(struct vm *src)
 	vm->brk_start = src->brk_start;
 	vm->brk = src->brk;
 	vm->mmap_top = src->mmap_top;
-	list_for_each(r, &src->regions, struct region, link)
-	{
+	list_for_each(r, &src->regions, struct region, link) {
 		if ((r->flags & VM_RG_DMA) == VM_RG_DMA)
 			continue;
-		struct region *n = region_new(r->start, r->end, r->flags, r->file, r->file_off,
-					      r->file_len);
+		struct region *n =
+			region_new(r->start, r->end, r->flags, r->file, r->file_off, r->file_len);
 		if (!n || (list_push_back(&vm->regions, &n->link), vm_copy_pages(vm, src, r))) {
 			vm_put(vm);
 			vm = NULL;

@@ -8,8 +8,8 @@
 #define USER_MIN 0x10000ull
 #define USER_TOP 0x00007ffffffff000ull
 
-/* Both flags: DMA memory of a driver. A child does not get it: copying on write would give the driver other frames
- * than its device has. */
+/* Both flags: DMA memory of a driver. A child does not get it: copying on write would give the
+ * driver other frames than its device has. */
 #define VM_RG_DMA (WH_RG_STACK | WH_RG_HEAP)
 
 struct fobj;
@@ -18,10 +18,10 @@ struct proc;
 struct region {
 	struct list link; /* in vm.regions, ascending */
 	u64 start, end;
-	u32 flags;	    /* enum wh_region_flags */
-	struct fobj *file;  /* WH_RG_FILE: one reference */
-	u64 file_off;	    /* of start */
-	u64 file_len;	    /* bytes from file_off that come from the file */
+	u32 flags;	   /* enum wh_region_flags */
+	struct fobj *file; /* WH_RG_FILE: one reference */
+	u64 file_off;	   /* of start */
+	u64 file_len;	   /* bytes from file_off that come from the file */
 };
 
 struct vm {
@@ -29,25 +29,26 @@ struct vm {
 	u64 pml4; /* physical */
 	struct list regions;
 	u64 brk_start, brk;
-	u64 mmap_top;	    /* next mmap is placed below */
-	u64 private_pages;  /* private frames mapped */
-	bool wired;	    /* servers: everything is populated at once, nothing is ever paged */
+	u64 mmap_top;	   /* next mmap is placed below */
+	u64 private_pages; /* private frames mapped */
+	bool wired;	   /* servers: everything is populated at once, nothing is ever paged */
 };
 
-struct vm *vm_create(void); /* NULL: no memory */
-void vm_put(struct vm *vm); /* drop a reference; the last destroys it */
+struct vm *vm_create(void);	    /* NULL: no memory */
+void vm_put(struct vm *vm);	    /* drop a reference; the last destroys it */
 struct vm *vm_fork(struct vm *src); /* copy on write */
 void vm_switch(struct vm *vm);	    /* NULL: kernel only */
 
-/* Map [addr, addr+len). `file` (may be NULL) gains a reference. -ENOMEM, -EINVAL. With fixed, what was there
- * is unmapped first; else addr is a hint and the chosen address is returned. */
-i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 off, u64 file_len, bool fixed);
+/* Map [addr, addr+len). `file` (may be NULL) gains a reference. -ENOMEM, -EINVAL. With fixed, what
+ * was there is unmapped first; else addr is a hint and the chosen address is returned. */
+i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 off, u64 file_len,
+	   bool fixed);
 int vm_unmap(struct vm *vm, u64 addr, u64 len);
 int vm_protect(struct vm *vm, u64 addr, u64 len, u32 prot_flags);
 struct region *vm_find(struct vm *vm, u64 addr);
 
-/* Make the page at addr present (for write if `write`). 0, -EFAULT (no region / not permitted), -ENOMEM,
- * -EIO (the pager failed). May block on the file server. */
+/* Make the page at addr present (for write if `write`). 0, -EFAULT (no region / not permitted),
+ * -ENOMEM, -EIO (the pager failed). May block on the file server. */
 int vm_fault(struct vm *vm, u64 addr, bool write, bool exec);
 
 /* Private page at addr: its frame if present, else 0 (for export). */

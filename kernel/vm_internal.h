@@ -4,7 +4,7 @@
 #define KERNEL_VM_INTERNAL_H
 #include "vm.h"
 
-#define VM_PROT	    (WH_RG_READ | WH_RG_WRITE | WH_RG_EXEC)
+#define VM_PROT	     (WH_RG_READ | WH_RG_WRITE | WH_RG_EXEC)
 #define VM_STACK_TOP (USER_TOP - (1ull << 20))
 #define VM_MMAP_TOP  (VM_STACK_TOP - (64ull << 20))
 

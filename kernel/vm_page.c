@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Pages: what is mapped. A present entry is either PRIVATE (an anonymous frame or a private copy; shared
- * between forks while its reference count is above one, then read-only) or a page-cache frame (read-only).
+ * Pages: what is mapped. A present entry is either PRIVATE (an anonymous frame or a private copy;
+ * shared between forks while its reference count is above one, then read-only) or a page-cache
+ * frame (read-only).
  */
 #include "file.h"
 #include "frame.h"
@@ -10,7 +11,8 @@
 #include "vm.h"
 #include "vm_internal.h"
 
-/* How many neighbouring cached file pages one fault maps (facts.md: mapping around a fault halves its price). */
+/* How many neighbouring cached file pages one fault maps (facts.md: mapping around a fault halves
+ * its price). */
 #define FAULT_AROUND 16
 
 static u64 prot_bits(const struct region *r)
@@ -157,7 +159,8 @@ static int fault_file(struct vm *vm, u64 page, struct region *r, bool write)
 		page_copy(P2V(copy), P2V(phys));
 		frame_put(phys);
 		if (!whole)
-			memset((char *)P2V(copy) + (r->file_len - at), 0, PAGE_SIZE - (r->file_len - at));
+			memset((char *)P2V(copy) + (r->file_len - at), 0,
+			       PAGE_SIZE - (r->file_len - at));
 		map_private(vm, e, copy, r);
 	} else {
 		*e = phys | prot_bits(r);
@@ -205,8 +208,7 @@ u64 vm_private_frame(struct vm *vm, u64 addr)
 
 u64 vm_next_private(struct vm *vm, u64 addr)
 {
-	list_for_each(r, &vm->regions, struct region, link)
-	{
+	list_for_each(r, &vm->regions, struct region, link) {
 		for (u64 a = MAX(PAGE_UP(addr), r->start); a < r->end;) {
 			u64 *e = pte_find(vm->pml4, a, false);
 			if (!e) {

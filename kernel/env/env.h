@@ -23,7 +23,7 @@ enum env_class_id {
 /* Row numbers of the system-call table: V_read, V_write, ... */
 enum env_row {
 #define SYSCALL(nr, name, cls, kind, rule) V_##name,
-#define WHCALL(nr, name, cls, kind, rule) V_wh_##name,
+#define WHCALL(nr, name, cls, kind, rule)  V_wh_##name,
 #include "syscalls.def"
 #undef SYSCALL
 #undef WHCALL
@@ -47,24 +47,29 @@ extern const struct syscall_row syscall_rows[V_ROWS];
 /*
  * A class. Any member may be NULL: absent means "nothing to do" -- except that a class with neither
  * pack nor verdict and with state would be wrong: say `local` in verdict rather than stay silent.
- * Contexts: `init`, `fork`, `exec`, `release` run in the process or its parent, may not fail after the point
- * of no return and may not block unless said. `pack`, `verdict`, `view` run in the migration handler's or a
- * reader's call with the process frozen (view: perhaps running); they may not block. `unpack`, `bind` run at the
- * destination in the handler's call, the process frozen; they may not block.
+ * Contexts: `init`, `fork`, `exec`, `release` run in the process or its parent, may not fail after
+ * the point of no return and may not block unless said. `pack`, `verdict`, `view` run in the
+ * migration handler's or a reader's call with the process frozen (view: perhaps running); they may
+ * not block. `unpack`, `bind` run at the destination in the handler's call, the process frozen;
+ * they may not block.
  */
 struct env_class {
 	const char *name;
-	u32 version; /* of the packed form */
-	int (*init)(struct proc *p);				/* a process without a parent */
-	int (*fork)(struct proc *child, const struct proc *parent); /* copies markers and duplicates; -errno */
-	void (*exec)(struct proc *p);				/* after the new image is in place */
-	void (*release)(struct proc *p, bool away);		/* exit, or (away) it runs elsewhere: silently */
-	int (*pack)(struct proc *p, struct blob *b);		/* 0 or -errno */
-	int (*unpack)(struct proc *p, struct blob *b);		/* 0 or -EINVAL; trusts nothing */
-	/* Lu & Liu §IV.3: 0 = may move to `node`, else -EPERM after naming object, call, value, rule and cure. */
+	u32 version;		     /* of the packed form */
+	int (*init)(struct proc *p); /* a process without a parent */
+	int (*fork)(struct proc *child,
+		    const struct proc *parent); /* copies markers and duplicates; -errno */
+	void (*exec)(struct proc *p);		/* after the new image is in place */
+	void (*release)(struct proc *p,
+			bool away); /* exit, or (away) it runs elsewhere: silently */
+	int (*pack)(struct proc *p, struct blob *b);   /* 0 or -errno */
+	int (*unpack)(struct proc *p, struct blob *b); /* 0 or -EINVAL; trusts nothing */
+	/* Lu & Liu §IV.3: 0 = may move to `node`, else -EPERM after naming object, call, value,
+	 * rule and cure. */
 	int (*verdict)(struct proc *p, u32 node, struct text *why);
-	void (*bind)(struct proc *p);				/* static instantiation, just before resumption */
-	void (*view)(const struct proc *p, struct text *out);	/* markers and duplicates, for `view PID` */
+	void (*bind)(struct proc *p); /* static instantiation, just before resumption */
+	void (*view)(const struct proc *p,
+		     struct text *out); /* markers and duplicates, for `view PID` */
 };
 extern const struct env_class *const env_classes[CLASS_COUNT];
 #define CLASS(name, NAME) extern const struct env_class env_##name;
@@ -82,7 +87,8 @@ int env_verdict(struct proc *p, u32 node, struct text *why);
 void env_bind(struct proc *p);
 void env_view(const struct proc *p, struct text *out);
 
-/* After each V or OV call: set the marker, keep the last value (called by the dispatcher; cheap). */
+/* After each V or OV call: set the marker, keep the last value (called by the dispatcher; cheap).
+ */
 void env_note(struct proc *p, u32 row, i64 value);
 extern bool views_on; /* --no-views: markers, duplicates and `larger` off, to see why they matter */
 
@@ -99,7 +105,8 @@ struct check_state {
 void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns);
 /* p itself has set the clock (REALTIME) to value_ns: from here on it may be less than before. */
 void check_clock_was_set(struct proc *p, i64 value_ns);
-/* Somebody has set this node's clock: what p sees next is what it would see if it had never moved. */
+/* Somebody has set this node's clock: what p sees next is what it would see if it had never moved.
+ */
 void check_clock_forget(struct proc *p);
 void check_same(struct proc *p, const char *what, i32 *first_seen, i32 value);
 /* What the child of a fork knows is what its parent knew, except its own names. */
