@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: MIT
+"""The system calls that a Linux program makes: the same static test program says the same on the host and on a node."""
+import re
+import subprocess
+
+import pytest
+
+from cluster_lib import build_dir
+
+
+def checks(text):
+    return re.findall(r"^(?:not )?ok (.*?)(?:: .*)?$", text, re.M)
+
+
+@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock"])
+def test_program(cluster, program):
+    host = subprocess.run([f"{build_dir()}/user/test/{program}"], capture_output=True, text=True, timeout=60, check=False)
+    assert host.returncode == 0, f"on the host, whose result is the normal one:\n{host.stdout}{host.stderr}"
+    r = cluster(1).exec(1, program, timeout=90)
+    text = r.stdout.decode()
+    bad = [line for line in text.splitlines() if line.startswith("not ok")]
+    assert r.returncode == 0 and not bad, f"exit status {r.returncode}\n" + "\n".join(bad) + r.stderr.decode()
+    missing = set(checks(host.stdout)) - set(checks(text)) - {"rdtscp"}  # not every processor has it
+    assert not missing, f"made on the host, but not on the node: {missing}"
+
+
+def test_a_bad_pointer_in_every_call_gives_efault(cluster):
+    r = cluster(1).exec(1, "t_efault", timeout=60)
+    text = r.stdout.decode()
+    bad = [line for line in text.splitlines() if line.startswith("not ok")]
+    assert r.returncode == 0 and not bad, f"exit status {r.returncode}\n" + "\n".join(bad) + r.stderr.decode()
+    assert len(checks(text)) > 100, f"only {len(checks(text))} calls were tried"
