@@ -65,6 +65,7 @@ static void show_stats(const struct serve_ctl *c)
 	protocol(&t, "icmp", &lwip_stats.icmp);
 	protocol(&t, "udp", &lwip_stats.udp);
 	protocol(&t, "tcp", &lwip_stats.tcp);
+	row(&t, "tcp", "sent_again", lwip_stats.mib2.tcpretranssegs);
 	row(&t, "heap", "used", lwip_stats.mem.used);
 	row(&t, "heap", "most", lwip_stats.mem.max);
 	row(&t, "heap", "failed", lwip_stats.mem.err);

@@ -20,7 +20,7 @@ $(BUILD)/net/lwip/%.o: $(LWIP)/.unpacked net/port/lwipopts.h net/port/port.h net
 
 $(BUILD)/net/%.o: net/%.c $(LWIP)/.unpacked
 	@mkdir -p $(@D)
-	$(UCC) $(UCFLAGS) $(NET_FLAGS) -MMD -MP -c -o $@ $<
+	$(UCC) $(UCFLAGS) $(NET_FLAGS) -MD -MP -c -o $@ $<
 
 $(BUILD)/servers/net: $(NET_OBJS) $(LWIP_OBJS) $(BUILD)/servers/lib/libserver.a
 	@mkdir -p $(@D)
@@ -42,7 +42,7 @@ $(BUILD)/hostnode/lwip/%.o: $(LWIP)/.unpacked net/port/lwipopts.h net/port/port.
 
 $(BUILD)/hostnode/%.o: %.c $(LWIP)/.unpacked
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOSTNODE_FLAGS) $(NET_FLAGS) -MMD -MP -c -o $@ $<
+	$(HOSTCC) $(HOSTNODE_FLAGS) $(NET_FLAGS) -MD -MP -c -o $@ $<
 
 $(BUILD)/tests/host/test_peer_net: $(HOSTNODE_OBJS)
 	@mkdir -p $(@D)
@@ -52,7 +52,7 @@ HOST_TESTS += $(BUILD)/tests/host/test_peer_net
 # What the network does between two nodes: make netbench
 $(BUILD)/tests/cluster/netbench: tests/cluster/netbench.c $(BUILD)/servers/lib/libserver.a
 	@mkdir -p $(@D)
-	$(UCC) $(UCFLAGS) -MMD -MP -MF $@.d -o $@ $^
+	$(UCC) $(UCFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c %.a,$^)
 netbench: $(BUILD)/tests/cluster/netbench $(BUILD)/servers/net $(BUILD)/whimbrel.elf $(BUILD)/host/switch
 	BUILD=$(BUILD) tests/cluster/netbench.sh
 .PHONY: netbench

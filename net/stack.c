@@ -9,6 +9,7 @@
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/stats.h"
+#include "lwip/sys.h"
 #include "netif/ethernet.h"
 
 #include "nic.h"
@@ -135,6 +136,12 @@ static void input(struct pbuf *p)
 }
 
 /* ---- the TCP clock ---- */
+
+/* For lwIP's statistics; it measures nothing by it. */
+u32_t sys_now(void)
+{
+	return wh_now() / SERVE_MS;
+}
 
 /* Does any connection need the fast clock, or is all at rest but for keep-alive? */
 static bool tcp_busy(void)

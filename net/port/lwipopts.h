@@ -6,7 +6,7 @@
 
 #include "port.h"
 
-#define NET_MTU 1500
+#define NET_MTU 9000
 
 /* One thread, one loop. */
 #define NO_SYS		     1
@@ -53,7 +53,7 @@
 #define TCP_WND			   (256 * 1024)
 #define TCP_SND_BUF		   (256 * 1024)
 #define TCP_SND_QUEUELEN	   (2 * TCP_SND_BUF / TCP_MSS + 16)
-#define TCP_OVERSIZE		   TCP_MSS
+#define TCP_OVERSIZE		   1024
 #define TCP_QUEUE_OOSEQ		   1
 #define TCP_OOSEQ_MAX_BYTES	   (128 * 1024)
 #define TCP_LISTEN_BACKLOG	   1
@@ -74,5 +74,6 @@
 #define LWIP_STATS	   1
 #define LWIP_STATS_LARGE   1
 #define LWIP_STATS_DISPLAY 0
+#define MIB2_STATS	   1 /* for the count of segments sent again */
 
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A boot module that measures the network between two nodes without any disk: started beside the net
- * server by tests/cluster/netbench.sh. Node 1 asks, node 2 answers; results go to the kernel log.
+ * A boot module that measures the network between two nodes without any disk: started beside the
+ * net server by tests/cluster/netbench.sh. Node 1 asks, node 2 answers; results go to the kernel
+ * log.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "msg_net.h"
 #include "peer.h"
 #include "serve.h"
 
@@ -36,6 +38,21 @@ static void report(const char *what, double amount, const char *unit)
 	serve_log("%s %.1f %s", what, amount, unit);
 }
 
+/* What the net server counted. */
+static void show_counters(void)
+{
+	static char text[4096];
+	struct wh_msg m = {.type = WH_MSG_CTL};
+	char *save = NULL;
+
+	WH_BODY(&m, struct wh_ctl_msg)->op = NET_CTL_STATS;
+	if (wh_call(WH_SVC_NET, &m, text, sizeof(text) - 1, WH_BULK_IN | WH_BULK_OUT) < 0)
+		return;
+	text[WH_BODY(&m, struct wh_ctl_msg)->out_len] = '\0';
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		serve_log("%s", line);
+}
+
 static void on_message(unsigned node, uint32_t type, uint64_t id, const void *body, size_t len)
 {
 	if (type == PING) {
@@ -45,7 +62,9 @@ static void on_message(unsigned node, uint32_t type, uint64_t id, const void *bo
 		if (id == FLOOD_MSGS - 1)
 			peer_send(node, PONG, ~0ull, &flooded, sizeof(flooded), NULL, 0);
 	} else if (id == ~0ull) {
-		report("flood", FLOOD_MSGS * (FLOOD_BYTES / 1e6) / ((wh_now() - started) / 1e9), "MB/s");
+		report("flood", FLOOD_MSGS * (FLOOD_BYTES / 1e6) / ((wh_now() - started) / 1e9),
+		       "MB/s");
+		show_counters();
 	} else if (++rounds < ROUNDS) {
 		ping();
 	} else {
@@ -68,7 +87,23 @@ static void on_up(unsigned node)
 	started = wh_now();
 }
 
-static const struct peer_ops ops = { .on_message = on_message, .on_up = on_up, .on_room = flood };
+/* The other node may still be booting. */
+static void on_down(unsigned node)
+{
+	struct wh_identity self;
+
+	(void)node;
+	wh_identity(&self);
+	if (self.node == 1)
+		ping();
+}
+
+static const struct peer_ops ops = {
+	.on_message = on_message,
+	.on_up = on_up,
+	.on_down = on_down,
+	.on_room = flood,
+};
 
 /* In the place of init, which has no disk to come from. */
 static void give_identity(void)

@@ -26,8 +26,12 @@ for k in 2 1; do
 	pids+=($!)
 done
 for ((i = 0; i < ${1:-30} * 5; i++)); do
-	if grep -q "MB/s" "$dir/log-1" 2>/dev/null; then
+	if grep -q "timed_out" "$dir/log-1" 2>/dev/null; then
 		grep "migrate: " "$dir/log-1"
+		# Less noisy than the clock where others use the machine too.
+		for p in "${pids[@]}"; do
+			awk '{ printf "%s %.2f s of CPU\n", $2, ($14 + $15) / 100 }' "/proc/$p/stat"
+		done
 		exit 0
 	fi
 	sleep 0.2
