@@ -187,15 +187,15 @@ static void refuse(const struct proc *p, int fd, u32 node, const char *because, 
 {
 	const struct fview *v = &p->u->fview[fd];
 	const struct ofile *f = p->u->ofile[fd];
-	text_printf(why, "fd %d (%s", fd, f->ops->kind);
+	text_printf(why, "file: fd %d (%s", fd, f->ops->kind);
 	if (f->fobj)
 		text_printf(why, " %s", f->fobj->path);
 	text_printf(why, "): ");
 	if (v->marked)
 		text_printf(why, "%s() returned %ld; ", syscall_rows[v->last_nr].name, v->dup);
 	else
-		text_printf(why, "%s() returned %d; ", f->ops->cls == CLASS_PIPE ? "pipe" : "open", fd);
-	text_printf(why, "rule local: %s and cannot be kept on node %u; %s\n", because, node, cure);
+		text_printf(why, "made by %s(); ", f->ops->cls == CLASS_PIPE ? "pipe" : "open");
+	text_printf(why, "rule local: %s and cannot be kept on node %u; cure: %s", because, node, cure);
 }
 
 static int file_verdict(struct proc *p, u32 node, struct text *why)
