@@ -23,6 +23,7 @@ struct fobj {
 	bool bound; /* false after migration until first use (dynamic instantiation, Fig. 6) */
 	u8 bad;	    /* the custodian could not bind it: errno, else 0 */
 	struct vnode *vnode; /* NULL unless cacheable */
+	u64 checked_ns;	     /* another node's file, cached: when its custodian last said it is unchanged */
 	struct list link;    /* all fobjs of this node (fobj.c) */
 };
 struct fobj *fobj_open(u32 tree, const char *path, u32 flags, u32 mode, int *err);
