@@ -120,7 +120,11 @@ void cpu_set_tsd(bool trap)
 
 static void set_ts(bool on)
 {
+	static int known = -1; /* writing CR0 is dear under TCG, and this is on every way to user mode */
 	u64 cr0;
+	if (known == on)
+		return;
+	known = on;
 	if (on) {
 		__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
 		__asm__ volatile("mov %0, %%cr0" ::"r"(cr0 | 8));
