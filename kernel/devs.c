@@ -124,7 +124,7 @@ static const struct device devices[] = {
 	  .write = write_,                                                                         \
 	  .lseek = null_lseek,                                                                     \
 	  .stat = device_stat,                                                                     \
-	  .release = minor == 11 ? log_release : NULL},                                                                    \
+	  .release = minor == 11 ? log_release : NULL},                                            \
 	 0x100 + minor,                                                                            \
 	 mode_},
 	DEVICES

@@ -219,8 +219,8 @@ int fobj_bind(struct fobj *f)
 	if (f->bound || f->bad)
 		return -(int)f->bad;
 	struct wh_msg m = {.type = FS_BIND};
-	*WH_BODY(&m, struct fs_hold_req) = (struct fs_hold_req){
-		.tree = f->tree, .owner = node_id.node, .hold = f->hold};
+	*WH_BODY(&m, struct fs_hold_req) =
+		(struct fs_hold_req){.tree = f->tree, .owner = node_id.node, .hold = f->hold};
 	i64 status = fs_call(&m, NULL, 0, WH_BULK_NONE);
 	if (f->bound) /* another process of this node was faster */
 		return 0;

@@ -51,12 +51,14 @@ void vnode_detach(struct fobj *f);
 struct vnode *vnode_write_begin(struct fobj *f, u64 *seq);
 void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n);
 void vnode_drop(struct vnode *v, u64 from, u64 to); /* cached pages of bytes [from, to) */
-int fobj_refresh(struct fobj *f); /* ask for the size if the file changed behind our back. 0 or -errno */
+/* Ask for the size if the file changed behind our back. 0 or -errno. */
+int fobj_refresh(struct fobj *f);
 extern struct list all_fobjs;
 
 /* ---- regular files and directories (regular.c) ---- */
 extern const struct ofile_ops regular_ops, directory_ops;
-struct ofile *regular_open(struct fobj *f, u32 flags); /* takes over the reference, also on failure */
+/* Takes over the reference, also on failure. */
+struct ofile *regular_open(struct fobj *f, u32 flags);
 i64 regular_readv(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
 i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
 

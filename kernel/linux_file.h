@@ -23,14 +23,14 @@
 /* What an open file remembers of its flags. */
 #define O_KEPT (O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE | O_PATH)
 
-#define S_IFMT	 0170000u
-#define S_IFREG	 0100000u
-#define S_IFDIR	 0040000u
-#define S_IFLNK	 0120000u
-#define S_IFCHR	 0020000u
-#define S_IFIFO	 0010000u
-#define S_ISDIR(m) (((m) & S_IFMT) == S_IFDIR)
-#define S_ISREG(m) (((m) & S_IFMT) == S_IFREG)
+#define S_IFMT	   0170000u
+#define S_IFREG	   0100000u
+#define S_IFDIR	   0040000u
+#define S_IFLNK	   0120000u
+#define S_IFCHR	   0020000u
+#define S_IFIFO	   0010000u
+#define S_ISDIR(m) ((S_IFMT & (m)) == S_IFDIR)
+#define S_ISREG(m) ((S_IFMT & (m)) == S_IFREG)
 
 #define AT_SYMLINK_NOFOLLOW 0x100u
 #define AT_EACCESS	    0x200u
@@ -39,13 +39,13 @@
 #define AT_NO_AUTOMOUNT	    0x800u
 #define AT_EMPTY_PATH	    0x1000u
 
-#define F_DUPFD	 0
-#define F_GETFD	 1
-#define F_SETFD	 2
-#define F_GETFL	 3
-#define F_SETFL	 4
+#define F_DUPFD		0
+#define F_GETFD		1
+#define F_SETFD		2
+#define F_GETFL		3
+#define F_SETFL		4
 #define F_DUPFD_CLOEXEC 1030
-#define FD_CLOEXEC 1u
+#define FD_CLOEXEC	1u
 
 #define SEEK_SET 0
 #define SEEK_CUR 1
@@ -97,6 +97,6 @@ struct linux_iovec {
 };
 
 /* What one read or write moves at most. */
-#define RW_MAX 0x7ffff000ul
+#define RW_MAX	0x7ffff000ul
 #define IOV_MAX 1024
 #endif

@@ -91,8 +91,7 @@ static void init_main(void)
 	ipc_wait_for_service(WH_SVC_FILE);
 	i64 err = exec_first("/sbin/init");
 	if (err)
-		panic("cannot run /sbin/init: error %ld (is the root image complete? make it "
-		      "again)",
+		panic("cannot run /sbin/init: error %ld (is the root image complete? make it again)",
 		      err);
 }
 

@@ -24,10 +24,10 @@ struct vnode {
 	struct fs_version version;
 	u32 users;   /* fobjs, and calls that need it to stay */
 	u32 writers; /* writes in flight: what is read meanwhile may be old */
-	u64 purges;  /* changes behind our back that the file server told of: size and version unknown since */
-	u64 known;   /* how many of them the custodian has been asked about */
-	u64 seq;     /* completed changes */
-	u64 next;    /* page after the last read-ahead: a miss there is sequential */
+	u64 purges; /* changes behind our back that the file server told of: size and version unknown since */
+	u64 known; /* how many of them the custodian has been asked about */
+	u64 seq;   /* completed changes */
+	u64 next;  /* page after the last read-ahead: a miss there is sequential */
 	struct list pages;
 };
 
@@ -139,7 +139,8 @@ void vnode_drop(struct vnode *v, u64 from, u64 to)
 
 static bool same_version(const struct fs_version *a, const struct fs_version *b)
 {
-	return a->writer == b->writer && a->incarnation == b->incarnation && a->counter == b->counter;
+	return a->writer == b->writer && a->incarnation == b->incarnation &&
+	       a->counter == b->counter;
 }
 
 static u32 key_tree(u32 tree, const struct fs_version *version)
@@ -203,7 +204,8 @@ int fobj_refresh(struct fobj *f)
 /* Two answers of the custodian may reach us in the wrong order. */
 static bool older(const struct fs_version *a, const struct fs_version *b)
 {
-	return a->writer == b->writer && a->incarnation == b->incarnation && a->counter < b->counter;
+	return a->writer == b->writer && a->incarnation == b->incarnation &&
+	       a->counter < b->counter;
 }
 
 /* Is a the version right after b? Else somebody's change lies between that has not been heard of. */
@@ -214,8 +216,7 @@ static bool follows(const struct fs_version *a, const struct fs_version *b)
 
 void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write)
 {
-	list_for_each(f, &all_fobjs, struct fobj, link)
-	{
+	list_for_each(f, &all_fobjs, struct fobj, link) {
 		if (f->tree != tree || f->attr.ino != attr->ino || f->attr.gen != attr->gen ||
 		    older(&attr->version, &f->attr.version))
 			continue;
@@ -240,10 +241,9 @@ void fobj_news(u32 tree, const struct fs_attr *attr, bool own_write)
 
 void fobj_newest(struct fobj *f)
 {
-	list_for_each(x, &all_fobjs, struct fobj, link)
-	{
-		if (x->tree != f->tree || x->attr.ino != f->attr.ino || x->attr.gen != f->attr.gen ||
-		    !older(&f->attr.version, &x->attr.version))
+	list_for_each(x, &all_fobjs, struct fobj, link) {
+		if (x->tree != f->tree || x->attr.ino != f->attr.ino ||
+		    x->attr.gen != f->attr.gen || !older(&f->attr.version, &x->attr.version))
 			continue;
 		f->attr.size = x->attr.size;
 		f->attr.version = x->attr.version;
@@ -280,7 +280,8 @@ void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
 				struct cpage *c = lookup(v, (off + done) / PAGE_SIZE);
 				len = MIN(PAGE_SIZE - at, (u64)n - done);
 				if (c)
-					memcpy((u8 *)P2V(c->phys) + at, (const u8 *)data + done, len);
+					memcpy((u8 *)P2V(c->phys) + at, (const u8 *)data + done,
+					       len);
 			}
 		}
 		v->seq++;
@@ -402,8 +403,7 @@ i64 wh_sys_page_purge(const u64 *arg)
 	if (end < off)
 		end = ~0ull;
 	/* Fobjs that still shared the base image's pages leave them: their file is no longer that version. */
-	list_for_each(f, &all_fobjs, struct fobj, link)
-	{
+	list_for_each(f, &all_fobjs, struct fobj, link) {
 		struct vnode *v = f->vnode;
 		if (!v || f->tree != node_id.node || v->ino != ino || v->gen != gen)
 			continue;

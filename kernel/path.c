@@ -46,9 +46,9 @@ int path_from_kernel(int dirfd, const char *name, struct path **out)
 	struct path *p = err ? NULL : kmalloc(sizeof *p);
 	if (!err && !p)
 		err = -ENOMEM;
+	const char *cwd = u->cwd ? u->cwd : "/";
 	if (!err)
-		err = path_lex(p, base ? base : u->cwd ? u->cwd : "/", name, u->names.tree,
-			       node_id.nodes);
+		err = path_lex(p, base ? base : cwd, name, u->names.tree, node_id.nodes);
 	kfree(base);
 	if (err)
 		kfree(p);
@@ -79,8 +79,10 @@ int path_follow(struct path **p)
 	i64 n = proc_readlink((*p)->name, target, PATH_CAP);
 	int err = n > 0 && target[0] == '/' ? path_from_kernel(AT_FDCWD, target, &next) : 1;
 	kfree(target);
+	if (err > 0)
+		return 0; /* no link, or to something without a path, like a pipe: stays what it is */
 	if (err)
-		return MIN(err, 0); /* no link, or to something without a path, like a pipe: stays what it is */
+		return err;
 	kfree(*p);
 	*p = next;
 	return 0;

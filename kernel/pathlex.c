@@ -66,7 +66,8 @@ static const char *after_components(const char *p, u32 n)
 		const char *start = p;
 		while (*p && *p != '/')
 			p++;
-		bool dots = *start == '.' && (p - start == 1 || (p - start == 2 && start[1] == '.'));
+		bool dots =
+			*start == '.' && (p - start == 1 || (p - start == 2 && start[1] == '.'));
 		n -= !dots;
 	}
 	return p;
@@ -89,7 +90,8 @@ static u32 tree_of(const char *norm)
 
 /* The part behind /n/K: what was written, if its `..` never climb out of /n/K; else normalised, for the server
  * would stop at its root where the process means to go on to /n. */
-static void inside_tree(struct path *out, const char *joined, const char *norm, const struct walk *w)
+static void inside_tree(struct path *out, const char *joined, const char *norm,
+			const struct walk *w)
 {
 	const char *tail = after_components(w->climbed[1] || w->climbed[2] ? norm : joined, 2);
 	strlcpy(out->name, *tail ? tail : "/", sizeof out->name);
@@ -134,7 +136,8 @@ int path_lex(struct path *out, const char *cwd, const char *name, u32 home_tree,
 		if (home)
 			out->tree = HOME_TREE;
 		/* Verbatim unless its `..` lead from one tree into another. */
-		strlcpy(out->name, w.climbed[1] && (home || w.through) ? norm : joined, sizeof out->name);
+		strlcpy(out->name, w.climbed[1] && (home || w.through) ? norm : joined,
+			sizeof out->name);
 	}
 	return 0;
 }

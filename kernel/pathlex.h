@@ -9,7 +9,7 @@
 #include "types.h"
 #include "msg_file.h"
 
-#define HOME_TREE 1u /* custodian of /home */
+#define HOME_TREE 1u		     /* custodian of /home */
 #define PATH_CAP  (FS_PATH_MAX - 16) /* so that a struct path is one page */
 
 enum path_kind {

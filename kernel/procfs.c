@@ -17,13 +17,17 @@
 
 static void node_meminfo(struct text *t)
 {
-	u64 total = frame_total_count() * 4, free = frame_free_count() * 4, cached = pagecache_frames() * 4;
-	text_printf(t, "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n", total,
-		    free, free + cached);
-	text_printf(t, "Buffers:        %8lu kB\nCached:         %8lu kB\nSwapCached:     %8lu kB\n", 0ul,
-		    cached, 0ul);
-	text_printf(t, "Shmem:          %8lu kB\nSReclaimable:   %8lu kB\nSlab:           %8lu kB\n", 0ul,
-		    0ul, kmem_in_use() / 1024);
+	u64 total = frame_total_count() * 4, free = frame_free_count() * 4,
+	    cached = pagecache_frames() * 4;
+	text_printf(t,
+		    "MemTotal:       %8lu kB\nMemFree:        %8lu kB\nMemAvailable:   %8lu kB\n",
+		    total, free, free + cached);
+	text_printf(t,
+		    "Buffers:        %8lu kB\nCached:         %8lu kB\nSwapCached:     %8lu kB\n",
+		    0ul, cached, 0ul);
+	text_printf(t,
+		    "Shmem:          %8lu kB\nSReclaimable:   %8lu kB\nSlab:           %8lu kB\n",
+		    0ul, 0ul, kmem_in_use() / 1024);
 	text_printf(t, "SwapTotal:      %8lu kB\nSwapFree:       %8lu kB\n", 0ul, 0ul);
 }
 
@@ -42,16 +46,15 @@ static u64 used_ns(void)
 static void node_uptime(struct text *t)
 {
 	u64 now = now_ns(), used = used_ns(), idle = used < now ? now - used : 0;
-	text_printf(t, "%lu.%02lu %lu.%02lu\n", now / NS_PER_SEC, now / TICK % 100, idle / NS_PER_SEC,
-		    idle / TICK % 100);
+	text_printf(t, "%lu.%02lu %lu.%02lu\n", now / NS_PER_SEC, now / TICK % 100,
+		    idle / NS_PER_SEC, idle / TICK % 100);
 }
 
 static void node_loadavg(struct text *t)
 {
 	u64 load = sched_load_milli() / 10, total = 0;
 	i32 last = 0;
-	list_for_each(p, &all_procs, struct proc, all_link)
-	{
+	list_for_each(p, &all_procs, struct proc, all_link) {
 		total++;
 		last = p->pid;
 	}
@@ -66,15 +69,19 @@ static void node_stat(struct text *t)
 	list_for_each(p, &all_procs, struct proc, all_link)
 		procs++;
 	for (int i = 0; i < 2; i++)
-		text_printf(t, "cpu%s  %lu 0 0 %lu 0 0 0 0 0 0\n", i ? "0" : "", used / TICK, idle / TICK);
-	text_printf(t, "intr 0\nctxt %lu\nbtime %ld\nprocesses %lu\nprocs_running %lu\nprocs_blocked 0\n",
-		    switch_count, ktime / (i64)NS_PER_SEC, procs, sched_runnable_users());
+		text_printf(t, "cpu%s  %lu 0 0 %lu 0 0 0 0 0 0\n", i ? "0" : "", used / TICK,
+			    idle / TICK);
+	text_printf(
+		t,
+		"intr 0\nctxt %lu\nbtime %ld\nprocesses %lu\nprocs_running %lu\nprocs_blocked 0\n",
+		switch_count, ktime / (i64)NS_PER_SEC, procs, sched_runnable_users());
 }
 
 static void node_cpuinfo(struct text *t)
 {
-	text_printf(t, "processor\t: 0\nvendor_id\t: Whimbrel\nmodel name\t: x86-64, one CPU per node\n"
-		       "cpu cores\t: 1\n\n");
+	text_printf(
+		t, "processor\t: 0\nvendor_id\t: Whimbrel\nmodel name\t: x86-64, one CPU per node\n"
+		   "cpu cores\t: 1\n\n");
 }
 
 static void node_version(struct text *t)
@@ -84,7 +91,8 @@ static void node_version(struct text *t)
 
 static void node_mounts(struct text *t)
 {
-	text_printf(t, "/dev/vda / ext2 rw 0 0\nproc /proc proc rw 0 0\ndev /dev devtmpfs rw 0 0\n");
+	text_printf(t,
+		    "/dev/vda / ext2 rw 0 0\nproc /proc proc rw 0 0\ndev /dev devtmpfs rw 0 0\n");
 }
 
 static void node_filesystems(struct text *t)
@@ -140,7 +148,8 @@ static int number(const char *s)
 static int find_in_proc(const char *rest, const char *first, struct place *at)
 {
 	char name[32];
-	at->p = !strcmp(first, "self") || !strcmp(first, "thread-self") ? current : proc_find(number(first));
+	at->p = !strcmp(first, "self") || !strcmp(first, "thread-self") ? current
+									: proc_find(number(first));
 	if (!at->p || at->p->state == PROC_NEW)
 		return -ENOENT;
 	at->what = PROC_DIR;
@@ -204,8 +213,7 @@ static struct ofile *list_root(u32 flags)
 	for (u32 i = 0; i < ARRAY_LEN(node_files); i++)
 		pseudo_list_add(&l, 'f', node_files[i].name);
 	pseudo_list_add(&l, 'l', "self");
-	list_for_each(p, &all_procs, struct proc, all_link)
-	{
+	list_for_each(p, &all_procs, struct proc, all_link) {
 		char name[16];
 		struct text t = TEXT(name, sizeof name);
 		text_printf(&t, "%d", p->pid);

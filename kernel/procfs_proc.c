@@ -54,9 +54,10 @@ static void proc_stat(const struct proc *p, struct text *t)
 {
 	const struct unames *n = p->u ? &p->u->names : NULL;
 	u64 ticks = p->u ? proc_cpu_ns(p) / TICK : 0, child = p->u ? p->u->child_cpu_ns / TICK : 0;
-	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 20 0 1 0 %lu %lu %lu", p->pid, comm(p),
-		    state_letter(p), parent_of(p), n ? n->pgid : p->away_pgid, n ? n->sid : 0, ticks, child,
-		    p->arrived_ns / TICK, vm_bytes(p), resident_pages(p));
+	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 20 0 1 0 %lu %lu %lu",
+		    p->pid, comm(p), state_letter(p), parent_of(p), n ? n->pgid : p->away_pgid,
+		    n ? n->sid : 0, ticks, child, p->arrived_ns / TICK, vm_bytes(p),
+		    resident_pages(p));
 	/* rsslim, addresses, signals, wchan ... exit_code: fields 25 to 52 */
 	for (int i = 25; i <= 52; i++)
 		text_printf(t, " 0");
@@ -65,7 +66,8 @@ static void proc_stat(const struct proc *p, struct text *t)
 
 static void proc_statm(const struct proc *p, struct text *t)
 {
-	text_printf(t, "%lu %lu 0 0 0 %lu 0\n", vm_bytes(p) / PAGE_SIZE, resident_pages(p), resident_pages(p));
+	text_printf(t, "%lu %lu 0 0 0 %lu 0\n", vm_bytes(p) / PAGE_SIZE, resident_pages(p),
+		    resident_pages(p));
 }
 
 static const char *state_word(const struct proc *p)
@@ -89,8 +91,8 @@ static const char *state_word(const struct proc *p)
 static void proc_status(const struct proc *p, struct text *t)
 {
 	const struct unames *n = p->u ? &p->u->names : NULL;
-	text_printf(t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", comm(p),
-		    state_word(p), p->pid, p->pid, parent_of(p));
+	text_printf(t, "Name:\t%s\nState:\t%s\nTgid:\t%d\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n",
+		    comm(p), state_word(p), p->pid, p->pid, parent_of(p));
 	if (n) {
 		text_printf(t, "Uid:\t%u\t%u\t%u\t%u\n", n->uid, n->euid, n->suid, n->euid);
 		text_printf(t, "Gid:\t%u\t%u\t%u\t%u\n", n->gid, n->egid, n->sgid, n->egid);
@@ -122,11 +124,12 @@ static void proc_maps(const struct proc *p, struct text *t)
 	list_for_each(r, &p->vm->regions, struct region, link)
 		text_printf(t, "%012lx-%012lx %c%c%cp %08lx 00:00 %lu %s\n", r->start, r->end,
 			    r->flags & WH_RG_READ ? 'r' : '-', r->flags & WH_RG_WRITE ? 'w' : '-',
-			    r->flags & WH_RG_EXEC ? 'x' : '-', r->file_off, r->file ? r->file->attr.ino : 0,
-			    r->file			   ? r->file->path :
-			    r->flags & WH_RG_STACK	   ? "[stack]" :
-			    r->flags & WH_RG_HEAP	   ? "[heap]" :
-							     "");
+			    r->flags & WH_RG_EXEC ? 'x' : '-', r->file_off,
+			    r->file ? r->file->attr.ino : 0,
+			    r->file		     ? r->file->path
+			    : r->flags & WH_RG_STACK ? "[stack]"
+			    : r->flags & WH_RG_HEAP  ? "[heap]"
+						     : "");
 }
 
 static void proc_exe(const struct proc *p, struct text *t)
@@ -148,9 +151,11 @@ static void proc_root(const struct proc *p, struct text *t)
 }
 
 static const struct procfs_file files[] = {
-	{"stat", false, proc_stat},	  {"statm", false, proc_statm}, {"status", false, proc_status},
-	{"cmdline", false, proc_cmdline}, {"comm", false, proc_comm},	{"maps", false, proc_maps},
-	{"exe", true, proc_exe},	  {"cwd", true, proc_cwd},	{"root", true, proc_root},
+	{"stat", false, proc_stat},	{"statm", false, proc_statm},
+	{"status", false, proc_status}, {"cmdline", false, proc_cmdline},
+	{"comm", false, proc_comm},	{"maps", false, proc_maps},
+	{"exe", true, proc_exe},	{"cwd", true, proc_cwd},
+	{"root", true, proc_root},
 };
 
 const struct procfs_file *procfs_file_find(const char *name)
@@ -171,7 +176,8 @@ void procfs_fd_target(const struct proc *p, int fd, struct text *t)
 	struct ofile *f = p->u->ofile[fd];
 	struct fs_attr a = {0};
 	size_t room = t->cap - t->len;
-	if (f->fobj && !path_show(t->buf + t->len, room, f->fobj->tree, f->fobj->path, p->u->names.tree))
+	if (f->fobj &&
+	    !path_show(t->buf + t->len, room, f->fobj->tree, f->fobj->path, p->u->names.tree))
 		t->len += strlen(t->buf + t->len);
 	else if (dev_is_stateless(f))
 		text_printf(t, "/dev/%s", f->ops->kind);

@@ -114,7 +114,10 @@ static i64 dir_readdir(struct ofile *f, u64 ubuf, size_t len)
 		d->d_ino = ino_of(s->path) + f->dircookie + 1;
 		d->d_off = (i64)f->dircookie + 1;
 		d->d_reclen = (u16)rec;
-		d->d_type = type == 'd' ? DT_DIR : type == 'c' ? DT_CHR : type == 'l' ? DT_LNK : DT_REG;
+		d->d_type = type == 'd'	  ? DT_DIR
+			    : type == 'c' ? DT_CHR
+			    : type == 'l' ? DT_LNK
+					  : DT_REG;
 		memcpy(d->d_name, name, n);
 		if (copy_to_user(ubuf + done, d, rec))
 			return done ? (i64)done : -EFAULT;
@@ -162,8 +165,8 @@ const char *pseudo_dir_path(const struct ofile *f)
 	return f->ops == &dir_ops ? ((const struct snapshot *)f->data)->path : NULL;
 }
 
-static struct ofile *snapshot_open(const struct ofile_ops *ops, const char *path, const char *content,
-				   size_t len, u32 flags)
+static struct ofile *snapshot_open(const struct ofile_ops *ops, const char *path,
+				   const char *content, size_t len, u32 flags)
 {
 	struct snapshot *s = kmalloc(sizeof *s + len);
 	struct ofile *f = s ? ofile_new(ops, flags) : NULL;

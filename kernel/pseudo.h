@@ -20,7 +20,8 @@ struct pseudo_list {
 	struct text text; /* lines "TYPE NAME\n" */
 };
 bool pseudo_list_begin(struct pseudo_list *l); /* false: no memory */
-void pseudo_list_add(struct pseudo_list *l, char type, const char *name); /* type: d directory, f file, c device, l link */
+void pseudo_list_add(struct pseudo_list *l, char type,
+		     const char *name); /* type: d directory, f file, c device, l link */
 /* Frees the list. NULL: no memory. */
 struct ofile *pseudo_list_open(struct pseudo_list *l, const char *path, u32 flags);
 

@@ -115,8 +115,7 @@ void stub_orphaned(struct proc *child)
 		.new_ppid = init_proc->pid,
 	};
 	if (ipc_post(WH_SVC_MIGRATE, &m) < 0)
-		klog("pid %d, away on node %u, does not learn of its new parent: no migration "
-		     "handler",
+		klog("pid %d, away on node %u, does not learn of its new parent: no migration handler",
 		     child->pid, child->away_node);
 }
 

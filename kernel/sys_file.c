@@ -109,8 +109,8 @@ static i64 do_vector(const u64 *arg, bool write)
 		if ((i64)v[i].len < 0 || (i64)(sum += v[i].len) < 0)
 			r = -EINVAL;
 	if (!r && f->ops == &regular_ops)
-		r = write ? regular_writev(f, v, n, &f->offset) :
-			    regular_readv(f, v, n, &f->offset);
+		r = write ? regular_writev(f, v, n, &f->offset)
+			  : regular_readv(f, v, n, &f->offset);
 	else if (!r)
 		r = each_buffer(f, v, n, write);
 	if (v != few)
@@ -172,8 +172,8 @@ i64 sys_ioctl(const u64 *arg)
 
 static struct ofile *open_tree(struct path *path, u32 flags, u32 mode, int *err)
 {
-	u32 server_flags = flags & (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND | O_DIRECTORY |
-				    O_NOFOLLOW);
+	u32 server_flags = flags & (O_ACCMODE | O_CREAT | O_EXCL | O_TRUNC | O_APPEND |
+				    O_DIRECTORY | O_NOFOLLOW);
 	if (flags & O_PATH)
 		server_flags = flags & (O_DIRECTORY | O_NOFOLLOW);
 	struct fobj *o = fobj_open_path(path, server_flags, mode, err);

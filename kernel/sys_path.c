@@ -32,7 +32,8 @@ static i64 change(u32 type, int dirfd, u64 uname, struct fs_path req)
 }
 
 /* One request on two names of the same tree. first == NULL: `text` (a link's target) comes first instead. */
-static i64 change_two(u32 type, struct path *first, const char *text, struct path *second, u32 flags)
+static i64 change_two(u32 type, struct path *first, const char *text, struct path *second,
+		      u32 flags)
 {
 	const char *head = first ? first->name : text;
 	size_t n1 = strlen(head) + 1, n2 = strlen(second->name) + 1;
@@ -97,7 +98,8 @@ i64 sys_mknod(const u64 *arg)
 	u32 mode = (u32)arg[1];
 	if (!(mode & S_IFMT))
 		mode |= S_IFREG;
-	return change(FS_MKNOD, AT_FDCWD, arg[0], (struct fs_path){.mode = mode & ~current->u->umask});
+	return change(FS_MKNOD, AT_FDCWD, arg[0],
+		      (struct fs_path){.mode = mode & ~current->u->umask});
 }
 
 i64 sys_rmdir(const u64 *arg)
@@ -202,7 +204,8 @@ static i64 readlink_at(int dirfd, u64 name, u64 ubuf, u64 cap)
 	i64 n = -EINVAL;
 	if (p->kind == PATH_TREE) {
 		struct wh_msg m = {.type = FS_READLINK};
-		*WH_BODY(&m, struct fs_path) = (struct fs_path){.tree = p->tree, .cred = fs_cred_effective()};
+		*WH_BODY(&m, struct fs_path) =
+			(struct fs_path){.tree = p->tree, .cred = fs_cred_effective()};
 		n = fs_call(&m, p->name, PATH_CAP, WH_BULK_IN | WH_BULK_OUT);
 	} else if (p->kind != PATH_NODES) {
 		target = kmalloc(PATH_CAP);
@@ -256,7 +259,8 @@ i64 sys_chdir(const u64 *arg)
 		return err;
 	if (p->kind == PATH_TREE) {
 		struct wh_msg m = {.type = FS_RESOLVE};
-		*WH_BODY(&m, struct fs_path) = (struct fs_path){.tree = p->tree, .cred = fs_cred_effective()};
+		*WH_BODY(&m, struct fs_path) =
+			(struct fs_path){.tree = p->tree, .cred = fs_cred_effective()};
 		err = (int)fs_call(&m, p->name, PATH_CAP, WH_BULK_IN | WH_BULK_OUT);
 		p->name[PATH_CAP - 1] = 0;
 		a.mode = err < 0 ? 0 : WH_BODY(&m, struct fs_attr)->mode;

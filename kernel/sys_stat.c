@@ -238,7 +238,8 @@ i64 sys_lchown(const u64 *arg)
 
 i64 sys_fchown(const u64 *arg)
 {
-	return set_fd(FS_FCHOWN, (int)arg[0], (struct fs_hold_set){.uid = (u32)arg[1], .gid = (u32)arg[2]});
+	return set_fd(FS_FCHOWN, (int)arg[0],
+		      (struct fs_hold_set){.uid = (u32)arg[1], .gid = (u32)arg[2]});
 }
 
 i64 sys_fchownat(const u64 *arg)
@@ -328,7 +329,8 @@ i64 sys_utimes(const u64 *arg)
 
 static i64 statfs_out(u32 tree, u64 ubuf)
 {
-	struct linux_statfs s = {.f_type = 0x9fa0, .f_bsize = PAGE_SIZE, .f_namelen = 255, .f_frsize = PAGE_SIZE};
+	struct linux_statfs s = {
+		.f_type = 0x9fa0, .f_bsize = PAGE_SIZE, .f_namelen = 255, .f_frsize = PAGE_SIZE};
 	if (tree) {
 		struct wh_msg m = {.type = FS_STATFS};
 		*WH_BODY(&m, struct fs_path) = (struct fs_path){.tree = tree};

@@ -206,8 +206,9 @@ void file_bind_arrived(struct proc *p)
 	if (!a || !a->resumed)
 		return;
 	a->resumed = false; /* binding is itself a use */
+	/* An error comes again at the file's first use, where it can be told. */
 	for (u32 i = 0; i < a->held.n; i++)
-		fobj_bind(a->held.f[i]); /* an error comes again at the file's first use, where it can be told */
+		fobj_bind(a->held.f[i]);
 	arrival_free(a);
 }
 

@@ -60,7 +60,7 @@ static struct proc *named(i32 pid)
 
 static bool group_exists(i32 pgid, i32 sid)
 {
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->u && p->u->names.pgid == pgid && p->u->names.sid == sid)
 			return true;
 	return false;
@@ -107,7 +107,7 @@ i64 sys_getsid(const u64 *arg)
 i64 sys_setsid(const u64 *arg)
 {
 	(void)arg;
-	list_for_each (p, &all_procs, struct proc, all_link)
+	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->u && p->u->names.pgid == me()->pid)
 			return -EPERM;
 	me()->sid = me()->pgid = me()->pid;
@@ -267,8 +267,8 @@ static int ident_unpack(struct proc *p, struct blob *b)
 	blob_get(b, &n, sizeof n);
 	if (b->bad || n.pid != p->pid || memcmp(&n.uqpid, &p->uqpid, sizeof n.uqpid) != 0)
 		return -EINVAL;
-	if (n.ppid < 0 || n.pgid < 0 || n.sid < 0 || n.tree < 1 || n.tree > WH_MAX_NODES || n.ngroups > NGROUPS ||
-	    strnlen(n.comm, sizeof n.comm) == sizeof n.comm ||
+	if (n.ppid < 0 || n.pgid < 0 || n.sid < 0 || n.tree < 1 || n.tree > WH_MAX_NODES ||
+	    n.ngroups > NGROUPS || strnlen(n.comm, sizeof n.comm) == sizeof n.comm ||
 	    strnlen(n.nodename, sizeof n.nodename) == sizeof n.nodename)
 		return -EINVAL;
 	n.epoch = p->epoch;
@@ -279,15 +279,17 @@ static int ident_unpack(struct proc *p, struct blob *b)
 static int ident_verdict(struct proc *p, u32 node, struct text *why)
 {
 	if (p->privileged) {
-		text_printf(why, "process %d is a server of this node: rule local; it stays", p->pid);
+		text_printf(why, "process %d is a server of this node: rule local; it stays",
+			    p->pid);
 		return -EPERM;
 	}
 	if (!list_empty(&p->children)) {
 		const struct proc *child = container_of(p->children.next, struct proc, sibling);
-		text_printf(why,
-			    "ident: wait4 looks for its children on this node: child %d (%s): rule local; "
-			    "cure: wait for it, then move to node %u",
-			    child->pid, child->state == PROC_ZOMBIE ? "ended" : "alive", node);
+		text_printf(
+			why,
+			"ident: wait4 looks for its children on this node: child %d (%s): rule local; "
+			"cure: wait for it, then move to node %u",
+			child->pid, child->state == PROC_ZOMBIE ? "ended" : "alive", node);
 		return -EPERM;
 	}
 	return 0;
@@ -296,10 +298,11 @@ static int ident_verdict(struct proc *p, u32 node, struct text *why)
 static void ident_view(const struct proc *p, struct text *out)
 {
 	const struct unames *n = &p->u->names;
-	text_printf(out, "  pid %d uq-pid {%u, %lx, %lu} epoch %u ppid %d group %d session %d\n", n->pid, n->uqpid.home,
-		    n->uqpid.incarnation, n->uqpid.birth_ns, n->epoch, n->ppid, n->pgid, n->sid);
-	text_printf(out, "  uid %u/%u gid %u/%u tree %u node name %s comm %s\n", n->uid, n->euid, n->gid, n->egid,
-		    n->tree, n->nodename, n->comm);
+	text_printf(out, "  pid %d uq-pid {%u, %lx, %lu} epoch %u ppid %d group %d session %d\n",
+		    n->pid, n->uqpid.home, n->uqpid.incarnation, n->uqpid.birth_ns, n->epoch,
+		    n->ppid, n->pgid, n->sid);
+	text_printf(out, "  uid %u/%u gid %u/%u tree %u node name %s comm %s\n", n->uid, n->euid,
+		    n->gid, n->egid, n->tree, n->nodename, n->comm);
 	rows_view(p, CLASS_IDENT, out);
 }
 

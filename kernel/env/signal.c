@@ -10,7 +10,7 @@
 #include "signal.h"
 #include "usercopy.h"
 
-#define MASK_BYTES 8 /* sizeof(sigset_t) of the kernel ABI */
+#define MASK_BYTES  8 /* sizeof(sigset_t) of the kernel ABI */
 #define UNBLOCKABLE (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
 
 /* struct kernel_sigaction of the Linux x86-64 ABI */
@@ -137,15 +137,16 @@ i64 sys_sigaltstack(const u64 *arg)
 			return -EPERM;
 		if (new.flags & ~(SS_DISABLE | SS_ONSTACK))
 			return -EINVAL;
-		if (!(new.flags & SS_DISABLE) && new.size < MINSIGSTKSZ)
+		if (!(new.flags &SS_DISABLE) && new.size < MINSIGSTKSZ)
 			return -ENOMEM;
-		if (!(new.flags & SS_DISABLE) && (new.sp >= USER_TOP || new.size > USER_TOP - new.sp))
+		if (!(new.flags &SS_DISABLE) &&
+		    (new.sp >= USER_TOP || new.size > USER_TOP - new.sp))
 			return -EFAULT;
 	}
 	if (arg[1] && copy_to_user(arg[1], &old, sizeof old) < 0)
 		return -EFAULT;
 	if (arg[0]) {
-		bool off = new.flags & SS_DISABLE;
+		bool off = new.flags &SS_DISABLE;
 		s->alt_sp = off ? 0 : new.sp;
 		s->alt_size = off ? 0 : new.size;
 	}
@@ -187,7 +188,7 @@ i64 sys_kill(const u64 *arg)
 	if (pid == 0)
 		pid = -current->u->names.pgid;
 	i64 result = -ESRCH;
-	list_for_each_safe (p, &all_procs, struct proc, all_link) {
+	list_for_each_safe(p, &all_procs, struct proc, all_link) {
 		if (!in_target(p, pid))
 			continue;
 		i64 r = send_one(p, sig, SI_USER);
@@ -249,8 +250,8 @@ static void signal_view(const struct proc *p, struct text *out)
 		else if (s->act[sig].handler != SIG_DFL)
 			handled |= SIG_BIT(sig);
 	}
-	text_printf(out, "  blocked %lx pending %lx handled %lx ignored %lx%s\n", s->blocked, s->pending, handled,
-		    ignored, p->stop_sig ? " (stopped)" : "");
+	text_printf(out, "  blocked %lx pending %lx handled %lx ignored %lx%s\n", s->blocked,
+		    s->pending, handled, ignored, p->stop_sig ? " (stopped)" : "");
 	rows_view(p, CLASS_SIGNAL, out);
 }
 

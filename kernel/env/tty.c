@@ -16,7 +16,8 @@
 
 #define O_NOCTTY_   0400u
 #define O_NONBLOCK_ 04000u
-#define O_OPEN_ONLY (0100u | 0200u | O_NOCTTY_ | 01000u | 02000000u) /* meaningless after the open */
+#define O_OPEN_ONLY                                                                                \
+	(0100u | 0200u | O_NOCTTY_ | 01000u | 02000000u) /* meaningless after the open */
 
 #define TCGETS	   0x5401
 #define TCSETS	   0x5402
@@ -147,7 +148,7 @@ static i64 set_foreground(u64 arg)
 	i64 r = check_background(SIGTTOU);
 	if (r < 0)
 		return r;
-	list_for_each (p, &all_procs, struct proc, all_link) {
+	list_for_each(p, &all_procs, struct proc, all_link) {
 		/* A group that has moved away as a whole: its stubs stand for it. */
 		bool in_session = !p->u || p->u->names.sid == tty.sid;
 		if (signal_pgid_of(p) == pgid && in_session) {
@@ -172,7 +173,8 @@ static i64 await_input(const struct ofile *f, size_t len)
 		const struct ktermios *t = &tty.ld.t;
 		bool canonical = t->lflag & ICANON;
 		u32 min = canonical ? 1 : t->cc[VMIN], there = ldisc_available(&tty.ld);
-		if (there >= MIN((size_t)min, len) && (there || !min) && (min || there || !t->cc[VTIME]))
+		if (there >= MIN((size_t)min, len) && (there || !min) &&
+		    (min || there || !t->cc[VTIME]))
 			return 0;
 		if (f->flags & O_NONBLOCK_)
 			return there ? 0 : -EAGAIN;
@@ -181,7 +183,8 @@ static i64 await_input(const struct ofile *f, size_t len)
 			before = there;
 		}
 		bool timed = !canonical && t->cc[VTIME] && (min == 0 || there);
-		int w = wait_on(&tty.read_wait, timed ? since + t->cc[VTIME] * VTIME_UNIT_NS : NO_DEADLINE, true);
+		int w = wait_on(&tty.read_wait,
+				timed ? since + t->cc[VTIME] * VTIME_UNIT_NS : NO_DEADLINE, true);
 		if (w == -EINTR)
 			return -ERESTARTSYS;
 		if (w == -ETIMEDOUT && ldisc_available(&tty.ld) == there)
@@ -416,7 +419,7 @@ static void tty_release(struct proc *p, bool away)
 		return;
 	hang_up();
 	/* Nobody is left who could continue the session's stopped jobs. */
-	list_for_each_safe (q, &all_procs, struct proc, all_link)
+	list_for_each_safe(q, &all_procs, struct proc, all_link)
 		if (q->u && q->u->names.sid == p->pid && q->stop_sig) {
 			signal_send(q, SIGHUP, SI_KERNEL, 0);
 			signal_send(q, SIGCONT, SI_KERNEL, 0);
@@ -428,10 +431,11 @@ static int tty_verdict(struct proc *p, u32 node, struct text *why)
 	(void)node;
 	if (!leads_session(p))
 		return 0;
-	text_printf(why,
-		    "tty: ioctl(TIOCSCTTY) made process %d the leader of the session on this console: rule local; "
-		    "cure: let it give the console up (TIOCNOTTY)",
-		    p->pid);
+	text_printf(
+		why,
+		"tty: ioctl(TIOCSCTTY) made process %d the leader of the session on this console: rule local; "
+		"cure: let it give the console up (TIOCNOTTY)",
+		p->pid);
 	return -EPERM;
 }
 

@@ -20,9 +20,8 @@ enum { FEATURE_RO = 1u << 5, FEATURE_FLUSH = 1u << 9 };
 enum request_type { REQ_READ = 0, REQ_WRITE = 1, REQ_FLUSH = 4 };
 
 #define POLL_NS 60000ull
-#define PATIENCE                                                                                   \
-	(5 * SERVE_SEC) /* then a line in the log; the device may still touch the memory           \
-			 */
+/* Then a line in the log; the device may still touch the memory. */
+#define PATIENCE (5 * SERVE_SEC)
 
 struct header { /* what the device reads first */
 	uint32_t type, ioprio;

@@ -14,7 +14,8 @@
 
 enum { CACHE_MIN = 1 << 20, CACHE_MAX = 8 << 20, ARENA_EXTRA = 256 << 10, FRAME = 4096 };
 #define FLUSH_AFTER                                                                                \
-	(3 * SERVE_SEC) /* what a killed node can lose at most, unless it was synced               \
+	(3 *                                                                                       \
+	 SERVE_SEC) /* what a killed node can lose at most, unless it was synced               \
 			 */
 
 static struct tree tree;

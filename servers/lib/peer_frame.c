@@ -43,7 +43,8 @@ uint64_t peer_check_add(uint64_t sum, const void *data, size_t len)
 
 uint32_t peer_check_end(uint64_t sum)
 {
-	return (uint32_t)(add_word(sum, 0) >> 32); /* not a fold: that would undo add_word's last step */
+	return (uint32_t)(add_word(sum, 0) >>
+			  32); /* not a fold: that would undo add_word's last step */
 }
 
 /* Begin with the frame's number, then the header, its own check field counted as zero. */

@@ -45,13 +45,14 @@ static inline long wh_wait(struct wh_event *ev, uint64_t deadline_ns)
 	return WH_CALL3(WH_NR_wait, ev, deadline_ns, 0);
 }
 /* Asynchronous request; the buffer must stay until the reply. -ESRCH: no such service; -EAGAIN: queue full. */
-static inline long wh_send(unsigned svc, const struct wh_msg *m, uint64_t cookie, void *bulk, size_t len,
-			   unsigned bulk_flags)
+static inline long wh_send(unsigned svc, const struct wh_msg *m, uint64_t cookie, void *bulk,
+			   size_t len, unsigned bulk_flags)
 {
 	return WH_CALL6(WH_NR_send, svc, m, cookie, bulk, len, bulk_flags);
 }
 /* Synchronous request to a lower-ranked service; the reply overwrites *m; returns m->status. */
-static inline long wh_call(unsigned svc, struct wh_msg *m, void *bulk, size_t len, unsigned bulk_flags)
+static inline long wh_call(unsigned svc, struct wh_msg *m, void *bulk, size_t len,
+			   unsigned bulk_flags)
 {
 	return WH_CALL6(WH_NR_call, svc, m, bulk, len, bulk_flags, 0);
 }
@@ -207,7 +208,8 @@ static inline long wh_proc_list(struct wh_pinfo *rows, unsigned max)
 
 /* Ask a service: request text in buf[0..in_len), answer text into the same buffer (size bytes). Returns the
  * reply's status; *out_len = bytes of answer. Blocks (interruptibly) until the service answers. */
-static inline long wh_ctl(unsigned svc, unsigned op, void *buf, size_t in_len, size_t size, uint32_t *out_len)
+static inline long wh_ctl(unsigned svc, unsigned op, void *buf, size_t in_len, size_t size,
+			  uint32_t *out_len)
 {
 	return WH_CALL6(WH_NR_ctl, svc, op, buf, in_len, size, out_len);
 }

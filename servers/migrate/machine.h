@@ -55,8 +55,8 @@ enum mg_result {
 struct mg_effect {
 	enum mg_effect_kind kind;
 	uint16_t slot, timer; /* slot: index of the source or target entry */
-	uint32_t serial; /* of the attempt (source), handle of the entry (target): echo it */
-	uint32_t delay;	 /* ms */
+	uint32_t serial;      /* of the attempt (source), handle of the entry (target): echo it */
+	uint32_t delay;	      /* ms */
 	uint32_t epoch, pid, node, inc, last;
 	uint64_t value, cookie;
 	struct wire_uq uq;

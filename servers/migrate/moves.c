@@ -335,8 +335,8 @@ static void ctl_status(const struct serve_ctl *c)
 			    s->exported);
 	for (const struct mg_target *t = node.target; t < node.target + MG_TARGETS; t++)
 		if (t->state != T_FREE)
-			put("%u from node %u: %s, %u chunks\n", t->pid, t->source,
-			    coming[t->state], t->next);
+			put("%u from node %u: %s, %u chunks\n", t->pid, t->source, coming[t->state],
+			    t->next);
 	unsigned guests = 0, stubs = 0;
 	for (const struct mg_guest *g = node.guest; g < node.guest + MG_GUESTS; g++)
 		guests += g->state != G_FREE;

@@ -32,7 +32,8 @@ char *kstrdup(const char *s)
 struct fobj *fobj_arrive(u32 tree, u64 hold, const char *path, const struct fs_attr *attr)
 {
 	struct fobj *f = kmalloc(sizeof *f);
-	*f = (struct fobj){.refs = 1, .tree = tree, .hold = hold, .attr = *attr, .path = kstrdup(path)};
+	*f = (struct fobj){
+		.refs = 1, .tree = tree, .hold = hold, .attr = *attr, .path = kstrdup(path)};
 	fobjs++;
 	return f;
 }
@@ -118,7 +119,8 @@ static void proc_fill(struct proc *p)
 	struct fs_attr dir = {.ino = 2, .mode = S_IFDIR | 0755};
 	struct ublock *u = p->u;
 	u->ofile[0] = dev_device("null", O_RDWR);
-	u->ofile[3] = u->ofile[4] = regular_open(fobj_arrive(1, 77, "/tmp/x", &reg), O_RDWR | O_APPEND);
+	u->ofile[3] = u->ofile[4] =
+		regular_open(fobj_arrive(1, 77, "/tmp/x", &reg), O_RDWR | O_APPEND);
 	u->ofile[3]->refs = 2;
 	u->ofile[3]->offset = 41;
 	u->ofile[3]->locked = LOCK_EX;
@@ -149,13 +151,14 @@ static void check(const char *what, bool good, const char *why)
 static bool same(const struct ublock *u)
 {
 	const struct ofile *f = u->ofile[3], *d = u->ofile[7];
-	return u->ofile[0] && !strcmp(u->ofile[0]->ops->kind, "null") && f && f == u->ofile[4] && f->refs == 2 &&
-	       f->fobj->tree == 1 && f->fobj->hold == 77 && !f->fobj->bound && f->fobj->attr.gen == 5 &&
-	       !strcmp(f->fobj->path, "/tmp/x") && f->offset == 41 && f->locked == LOCK_EX &&
-	       f->flags == (O_RDWR | O_APPEND) && u->cloexec[4] && !u->cloexec[3] && u->fview[3].dup == 41 &&
-	       u->fview[3].last_nr == V_read && d && d->ops == &directory_ops && d->dircookie == 9 &&
-	       !strcmp(u->cwd, "/n/2/etc") && !strcmp(u->exe, "/bin/x") && u->cmdline_len == 2 &&
-	       !strcmp(u->cmdline, "x") && u->umask == 027;
+	return u->ofile[0] && !strcmp(u->ofile[0]->ops->kind, "null") && f && f == u->ofile[4] &&
+	       f->refs == 2 && f->fobj->tree == 1 && f->fobj->hold == 77 && !f->fobj->bound &&
+	       f->fobj->attr.gen == 5 && !strcmp(f->fobj->path, "/tmp/x") && f->offset == 41 &&
+	       f->locked == LOCK_EX && f->flags == (O_RDWR | O_APPEND) && u->cloexec[4] &&
+	       !u->cloexec[3] && u->fview[3].dup == 41 && u->fview[3].last_nr == V_read && d &&
+	       d->ops == &directory_ops && d->dircookie == 9 && !strcmp(u->cwd, "/n/2/etc") &&
+	       !strcmp(u->exe, "/bin/x") && u->cmdline_len == 2 && !strcmp(u->cmdline, "x") &&
+	       u->umask == 027;
 }
 
 static size_t check_round_trip(u8 *image, size_t cap)
@@ -171,9 +174,11 @@ static size_t check_round_trip(u8 *image, size_t cap)
 	struct blob r = BLOB(image, b.pos);
 	check("unpack", file_unpack(&q, &r) == 0 && r.pos == b.pos && same(q.u), "differs");
 	struct fobj *t = fobj_for_hold(&q, 2, 6);
-	check("a region finds its file", t && !strcmp(t->path, "/bin/x") && !fobj_for_hold(&q, 2, 7), "does not");
+	check("a region finds its file",
+	      t && !strcmp(t->path, "/bin/x") && !fobj_for_hold(&q, 2, 7), "does not");
 	file_bind(&q);
-	check("what nobody uses goes at resumption", t && t->refs == 1 && q.u->ofile[3]->fobj->refs == 1, "stays");
+	check("what nobody uses goes at resumption",
+	      t && t->refs == 1 && q.u->ofile[3]->fobj->refs == 1, "stays");
 	fobj_put(t);
 	proc_end(&q);
 	fobj_put(text.file);
@@ -192,7 +197,8 @@ static void check_static(const u8 *image, size_t len)
 	file_bind(&q);
 	bool before = q.u->ofile[3]->fobj->bound;
 	file_bind_arrived(&q);
-	check("static instantiation binds at the first call", !before && q.u->ofile[3]->fobj->bound, "does not");
+	check("static instantiation binds at the first call", !before && q.u->ofile[3]->fobj->bound,
+	      "does not");
 	file_static_bind = false;
 	proc_end(&q);
 }
@@ -208,7 +214,8 @@ static void check_damage(const u8 *image, size_t len)
 		for (u32 hits = 1 + round % 3; round >= len && hits; hits--) {
 			seed = seed * 1103515245 + 12345;
 			size_t at = (seed >> 8) % len;
-			copy[at] = round & 1 ? (u8)(seed >> 24) : copy[at] ^ (u8)(1 << (seed >> 28) % 8);
+			copy[at] = round & 1 ? (u8)(seed >> 24)
+					     : copy[at] ^ (u8)(1 << (seed >> 28) % 8);
 		}
 		if (round < len)
 			n = round; /* cut off */
@@ -222,7 +229,8 @@ static void check_damage(const u8 *image, size_t len)
 		free(copy);
 	}
 	char why[64];
-	snprintf(why, sizeof why, "%u cut images accepted, %lu fobjs, %lu ofiles left", shorter, fobjs, ofiles);
+	snprintf(why, sizeof why, "%u cut images accepted, %lu fobjs, %lu ofiles left", shorter,
+		 fobjs, ofiles);
 	check("60000 damaged images", !shorter && accepted < 59000 && !fobjs && !ofiles, why);
 }
 

@@ -98,7 +98,8 @@ static void editing(void)
 	fresh();
 	type("a\t\x7f"
 	     "b\n");
-	check_screen("a tab is wiped to its beginning", "a\t\b \b\b \b\b \b\b \b\b \b\b \b\b \bb\r\n");
+	check_screen("a tab is wiped to its beginning",
+		     "a\t\b \b\b \b\b \b\b \b\b \b\b \b\b \bb\r\n");
 	fresh();
 	type("rm -rf /\x15ls\n");
 	check_read("kill drops the line", 100, "ls\n");
@@ -158,7 +159,8 @@ static void raw(void)
 	fresh();
 	type("half");
 	set_local(0, ICANON | ECHO);
-	check("leaving canonical mode makes half a line readable", ldisc_readable(&d), "it does not");
+	check("leaving canonical mode makes half a line readable", ldisc_readable(&d),
+	      "it does not");
 	check_read("and it is read", 100, "half");
 	shown = 0, screen[0] = 0;
 	type("\x7f\x04q");

@@ -104,14 +104,17 @@ static u32 rnd(u32 n)
 
 static struct fs_attr attr_of(const struct inode *i)
 {
-	return (struct fs_attr){.ino = (u64)(i - inodes) + 11, .size = i->size, .mode = S_IFREG | 0644,
+	return (struct fs_attr){.ino = (u64)(i - inodes) + 11,
+				.size = i->size,
+				.mode = S_IFREG | 0644,
 				.version = i->version};
 }
 
 static void changed(struct inode *i)
 {
 	i->changes++;
-	i->version = (struct fs_version){.writer = 1, .incarnation = 1, .counter = i->version.counter + 1};
+	i->version = (struct fs_version){
+		.writer = 1, .incarnation = 1, .counter = i->version.counter + 1};
 }
 
 static void resize(struct inode *i, u64 size)
@@ -254,7 +257,6 @@ static void do_remote(void)
 	me.service = 0;
 }
 
-
 static void step(void)
 {
 	u32 slot = rnd(OPEN_MAX), what = rnd(100);
@@ -318,16 +320,19 @@ int main(void)
 	for (u32 round = 0; round < ROUNDS && !wrong; round++)
 		step();
 	snprintf(why, sizeof why, "%lu wrong of %lu", wrong, reads_checked);
-	check("every undisturbed read is the custodian's", !wrong && reads_checked > ROUNDS / 10, why);
+	check("every undisturbed read is the custodian's", !wrong && reads_checked > ROUNDS / 10,
+	      why);
 	for (u32 slot = 0; slot < OPEN_MAX; slot++)
 		if (files[slot].f)
 			fobj_put(files[slot].f);
 	pagecache_reclaim(~0ull);
 	io_buf_put(io_buf_get(PAGE_SIZE), PAGE_SIZE);
-	snprintf(why, sizeof why, "%lu frames, %lu holds, %lu fobjs, %lu allocations", frames, open_holds,
-		 counters_fobjs(), allocations);
+	snprintf(why, sizeof why, "%lu frames, %lu holds, %lu fobjs, %lu allocations", frames,
+		 open_holds, counters_fobjs(), allocations);
 	/* One transfer buffer is kept for the next one. */
-	check("nothing leaks", !frames && !open_holds && allocations <= 1 && !pagecache_frames() && !counters_fobjs(),
+	check("nothing leaks",
+	      !frames && !open_holds && allocations <= 1 && !pagecache_frames() &&
+		      !counters_fobjs(),
 	      why);
 	return failed;
 }

@@ -45,7 +45,8 @@ struct row {
 static const struct row rows[] = {
 	{"/", "a", PATH_TREE, 2, "//a"},
 	{"/usr", "/etc/passwd", PATH_TREE, 2, "/etc/passwd"},
-	{"/usr", "lib/../bin", PATH_TREE, 2, "/usr/lib/../bin"}, /* only the server knows where lib leads */
+	{"/usr", "lib/../bin", PATH_TREE, 2,
+	 "/usr/lib/../bin"}, /* only the server knows where lib leads */
 	{"/tmp", "../etc/x", PATH_TREE, 2, "/tmp/../etc/x"},
 	{"/", "", -ENOENT, 0, ""},
 	{"/", "/dev/null", PATH_DEV, 0, "/dev/null"},
@@ -84,10 +85,11 @@ static void check_rows(void)
 		char what[128], why[5000];
 		int got = path_lex(&p, r->cwd, r->name, 2, 3);
 		snprintf(what, sizeof what, "path %s + '%s'", r->cwd, r->name);
-		snprintf(why, sizeof why, "error %d kind %d tree %u name %s", got, got ? -1 : (int)p.kind, p.tree,
-			 got ? "" : p.name);
-		bool good = r->kind < 0 ? got == r->kind :
-					  !got && (int)p.kind == r->kind && !strcmp(p.name, r->result) &&
+		snprintf(why, sizeof why, "error %d kind %d tree %u name %s", got,
+			 got ? -1 : (int)p.kind, p.tree, got ? "" : p.name);
+		bool good = r->kind < 0 ? got == r->kind
+					: !got && (int)p.kind == r->kind &&
+						  !strcmp(p.name, r->result) &&
 						  (p.kind != PATH_TREE || p.tree == r->tree);
 		check(what, good, why);
 	}
@@ -103,18 +105,24 @@ static void check_long(void)
 	name[PATH_CAP] = 0;
 	check("too long by one", path_lex(&p, "/", name, 1, 1) == -ENAMETOOLONG, "accepted");
 	name[PATH_CAP - 1] = 0;
-	check("longest", path_lex(&p, "/", name, 1, 1) == 0 && strlen(p.name) == PATH_CAP - 1, "refused");
-	check("too long behind a directory", path_lex(&p, "/tmp", name + 1, 1, 1) == -ENAMETOOLONG, "accepted");
+	check("longest", path_lex(&p, "/", name, 1, 1) == 0 && strlen(p.name) == PATH_CAP - 1,
+	      "refused");
+	check("too long behind a directory", path_lex(&p, "/tmp", name + 1, 1, 1) == -ENAMETOOLONG,
+	      "accepted");
 }
 
 static void check_show(void)
 {
 	char out[32];
-	check("show home tree", !path_show(out, sizeof out, 2, "/etc", 2) && !strcmp(out, "/etc"), out);
-	check("show other tree", !path_show(out, sizeof out, 3, "/etc", 2) && !strcmp(out, "/n/3/etc"), out);
-	check("show root of other tree", !path_show(out, sizeof out, 3, "/", 2) && !strcmp(out, "/n/3"), out);
+	check("show home tree", !path_show(out, sizeof out, 2, "/etc", 2) && !strcmp(out, "/etc"),
+	      out);
+	check("show other tree",
+	      !path_show(out, sizeof out, 3, "/etc", 2) && !strcmp(out, "/n/3/etc"), out);
+	check("show root of other tree",
+	      !path_show(out, sizeof out, 3, "/", 2) && !strcmp(out, "/n/3"), out);
 	check("show root", !path_show(out, sizeof out, 2, "/", 2) && !strcmp(out, "/"), out);
-	check("show /home", !path_show(out, sizeof out, 1, "/home/ann", 2) && !strcmp(out, "/home/ann"), out);
+	check("show /home",
+	      !path_show(out, sizeof out, 1, "/home/ann", 2) && !strcmp(out, "/home/ann"), out);
 	check("show too long", path_show(out, 8, 3, "/abcdef", 2) == -ENAMETOOLONG, out);
 }
 
@@ -163,7 +171,8 @@ static bool agrees(const char *cwd, const char *name)
 
 static void check_random(void)
 {
-	static const char *const parts[] = {"n", "1", "3", "dev", "proc", "home", "..", "..", ".", "a", "", "9"};
+	static const char *const parts[] = {"n",  "1",	"3", "dev", "proc", "home",
+					    "..", "..", ".", "a",   "",	    "9"};
 	static const char *const cwds[] = {"/", "/n/3/x", "/home/b", "/dev", "/a/b", "/n"};
 	char why[160] = "";
 	u32 seed = 1;
@@ -173,7 +182,8 @@ static void check_random(void)
 		u32 n = 1 + (seed = seed * 1103515245 + 12345) / 65536 % 8;
 		while (n--) {
 			strcat(name, "/");
-			strcat(name, parts[(seed = seed * 1103515245 + 12345) / 65536 % ARRAY_LEN(parts)]);
+			strcat(name, parts[(seed = seed * 1103515245 + 12345) / 65536 %
+					   ARRAY_LEN(parts)]);
 		}
 		const char *given = name + (seed >> 20) % 2;
 		if (*given && !agrees(cwd, given))

@@ -87,7 +87,8 @@ int main(void)
 		printf("not ok the migration handler's place is taken\n");
 	int status = disturb(child);
 	/* The log takes whole lines. */
-	printf("freezer: asked %ld frozen %ld late %ld\nfreezer: status %x\n", asked, frozen, late, (unsigned)status);
+	printf("freezer: asked %ld frozen %ld late %ld\nfreezer: status %x\n", asked, frozen, late,
+	       (unsigned)status);
 	fflush(stdout);
 	for (;;)
 		pause();

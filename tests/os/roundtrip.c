@@ -254,8 +254,7 @@ static void same_counters(const char *name, const struct wh_counters *a)
 	struct wh_counters b = counters();
 
 	if (a->kmem_bytes != b.kmem_bytes)
-		printf("# kmem %+ld procs %+ld stubs %+ld fobjs %+ld ofiles %+ld regions %+ld "
-		       "requests %+ld\n",
+		printf("# kmem %+ld procs %+ld stubs %+ld fobjs %+ld ofiles %+ld regions %+ld requests %+ld\n",
 		       (long)(b.kmem_bytes - a->kmem_bytes), (long)(b.procs - a->procs),
 		       (long)(b.stubs - a->stubs), (long)(b.fobjs - a->fobjs),
 		       (long)(b.ofiles - a->ofiles), (long)(b.regions - a->regions),

@@ -13,7 +13,8 @@
 #include <stddef.h>
 
 /* One check. The rest is printed, with errno's text if errno is not 0, when `good` is false. */
-bool t_check(bool good, const char *name, const char *why, ...) __attribute__((format(printf, 3, 4)));
+bool t_check(bool good, const char *name, const char *why, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The exit status of the program. A program that made no check at all has failed. */
 int t_end(void);

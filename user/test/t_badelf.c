@@ -183,7 +183,9 @@ static void fatal_ones(void)
 		errno = 0;
 		if (t_whimbrel() || fatal[i].on_linux)
 			t_check(r == NO_PROGRAM, fatal[i].name, "not ENOEXEC, but %s %d",
-				r == OTHER_ERROR ? "another error" : r >= 1000 ? "a signal:" : "exit status",
+				r == OTHER_ERROR ? "another error"
+				: r >= 1000	 ? "a signal:"
+						 : "exit status",
 				r >= 1000 ? r - 1000 : r);
 	}
 }
@@ -199,7 +201,8 @@ static void random_ones(uint64_t seed, long count)
 			bad_len = t_below(&seed, (uint32_t)len);
 		} else {
 			for (uint32_t n = 1 + t_below(&seed, 3); n; n--)
-				bad[t_below(&seed, (uint32_t)headers)] = (unsigned char)t_random(&seed);
+				bad[t_below(&seed, (uint32_t)headers)] =
+					(unsigned char)t_random(&seed);
 		}
 		int r = run();
 
@@ -210,10 +213,12 @@ static void random_ones(uint64_t seed, long count)
 		else
 			died++;
 	}
-	printf("of %ld damaged at random %ld were refused, %ld ran, %ld died\n", count, refused, ran, died);
+	printf("of %ld damaged at random %ld were refused, %ld ran, %ld died\n", count, refused,
+	       ran, died);
 	errno = 0;
 	/* Whimbrel checks everything before it gives up the old program; Linux notices much of it too late. */
-	t_check(refused >= (t_whimbrel() ? count / 4 : 1), "random damages are noticed", "only %ld of %ld", refused, count);
+	t_check(refused >= (t_whimbrel() ? count / 4 : 1), "random damages are noticed",
+		"only %ld of %ld", refused, count);
 }
 
 int main(int argc, char **argv)
@@ -238,7 +243,8 @@ int main(int argc, char **argv)
 	errno = 0;
 	t_check(r == 0, "the copy itself runs", "it gave %d", r);
 	fatal_ones();
-	random_ones((uint64_t)t_option(argc, argv, "--seed", 1), t_option(argc, argv, "--count", 100));
+	random_ones((uint64_t)t_option(argc, argv, "--seed", 1),
+		    t_option(argc, argv, "--count", 100));
 	intact();
 	r = run();
 	errno = 0;

@@ -11,19 +11,37 @@
 #include "msg_file.h"
 #include "wh.h"
 
-static const struct {
+static const struct field {
 	const char *name;
 	size_t at;
 } fields[] = {
-#define FIELD(name) {#name, offsetof(struct wh_counters, name)}
-	FIELD(frames_total), FIELD(frames_free), FIELD(frames_cache), FIELD(procs), FIELD(stubs), FIELD(fobjs),
-	FIELD(ofiles), FIELD(pipes), FIELD(regions), FIELD(requests), FIELD(kmem_bytes), FIELD(run_queue),
-	FIELD(load_milli), FIELD(syscalls), FIELD(switches), FIELD(faults), FIELD(ipcs), FIELD(migrations_in),
-	FIELD(migrations_out), FIELD(checker_observations), FIELD(checker_violations),
+#define FIELD(name) ((struct field){#name, offsetof(struct wh_counters, name)})
+	FIELD(frames_total),
+	FIELD(frames_free),
+	FIELD(frames_cache),
+	FIELD(procs),
+	FIELD(stubs),
+	FIELD(fobjs),
+	FIELD(ofiles),
+	FIELD(pipes),
+	FIELD(regions),
+	FIELD(requests),
+	FIELD(kmem_bytes),
+	FIELD(run_queue),
+	FIELD(load_milli),
+	FIELD(syscalls),
+	FIELD(switches),
+	FIELD(faults),
+	FIELD(ipcs),
+	FIELD(migrations_in),
+	FIELD(migrations_out),
+	FIELD(checker_observations),
+	FIELD(checker_violations),
 #undef FIELD
 };
 enum { FIELDS = sizeof(fields) / sizeof(fields[0]) };
-_Static_assert(sizeof(struct wh_counters) == FIELDS * sizeof(uint64_t), "a counter is missing here");
+_Static_assert(sizeof(struct wh_counters) == FIELDS * sizeof(uint64_t),
+	       "a counter is missing here");
 
 int main(void)
 {
@@ -37,7 +55,8 @@ int main(void)
 		return 1;
 	}
 	for (unsigned i = 0; i < FIELDS; i++)
-		printf("%s %llu\n", fields[i].name, *(unsigned long long *)((char *)&c + fields[i].at));
+		printf("%s %llu\n", fields[i].name,
+		       *(unsigned long long *)((char *)&c + fields[i].at));
 	r = wh_ctl(WH_SVC_FILE, FS_CTL_COUNTERS, text, 0, sizeof(text) - 1, &len);
 	if (r < 0) {
 		fprintf(stderr, "t_counters: the file server's counters: %s\n", strerror((int)-r));

@@ -98,23 +98,31 @@ static void one_group(void)
 
 #define COUNT(...) (int)(sizeof((struct arg[]){__VA_ARGS__}) / sizeof(struct arg))
 
-#define N(number)     {.way = NUMBER, .value = (long)(number)}
-#define SELF	      {.way = OWN_PID}
-#define IN(type)      {.way = READ, .size = sizeof(type)}
-#define OUT(type)     {.way = WRITTEN, .size = sizeof(type)}
-#define MAY_IN(type)  {.way = READ, .size = sizeof(type), .may_be_null = true}
-#define MAY_OUT(type) {.way = WRITTEN, .size = sizeof(type), .may_be_null = true}
-#define PATH	      {.way = NAME, .size = 2, .name = "file"}
-#define PROGRAM	      {.way = NAME, .size = 2, .name = "program"}
-#define NEW	      {.way = NAME, .size = 2, .name = "new"}
-#define LINK	      {.way = NAME, .size = 2, .name = "link"}
+#define ARG(...)                                                                                   \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
+#define N(number)     ARG(.way = NUMBER, .value = (long)(number))
+#define SELF	      ARG(.way = OWN_PID)
+#define IN(type)      ARG(.way = READ, .size = sizeof(type))
+#define OUT(type)     ARG(.way = WRITTEN, .size = sizeof(type))
+#define MAY_IN(type)  ARG(.way = READ, .size = sizeof(type), .may_be_null = true)
+#define MAY_OUT(type) ARG(.way = WRITTEN, .size = sizeof(type), .may_be_null = true)
+#define PATH	      ARG(.way = NAME, .size = 2, .name = "file")
+#define PROGRAM	      ARG(.way = NAME, .size = 2, .name = "program")
+#define NEW	      ARG(.way = NAME, .size = 2, .name = "new")
+#define LINK	      ARG(.way = NAME, .size = 2, .name = "link")
 #define IOV(dir)      IOV_##dir
-#define IOV_IN	      {.way = VECTOR, .size = 1, .value = false}
-#define IOV_OUT	      {.way = VECTOR, .size = 1, .value = true}
-#define STRINGS	      {.way = ARGUMENTS, .size = 2}
+#define IOV_IN	      ARG(.way = VECTOR, .size = 1, .value = false)
+#define IOV_OUT	      ARG(.way = VECTOR, .size = 1, .value = true)
+#define STRINGS	      ARG(.way = ARGUMENTS, .size = 2)
 
-#define ROW(name_, before_, ...)                                                                                       \
-	{.nr = NR_##name_, .name = #name_, .kind = FOLLOWS, .before = before_, .nargs = COUNT(__VA_ARGS__),            \
+#define ROW(name_, before_, ...)                                                                   \
+	{.nr = NR_##name_,                                                                         \
+	 .name = #name_,                                                                           \
+	 .kind = FOLLOWS,                                                                          \
+	 .before = before_,                                                                        \
+	 .nargs = COUNT(__VA_ARGS__),                                                              \
 	 .args = {__VA_ARGS__}},
 #define OURS(name_, ...) ROW(name_, nothing, __VA_ARGS__)
 #define NONE(name_, why) {.nr = NR_##name_, .name = #name_, .kind = FOLLOWS_NOTHING},
@@ -157,8 +165,8 @@ static void prepare(void)
 	close(fd);
 	dup2(open(".", O_RDONLY | O_DIRECTORY), DIR_FD);
 	fd = open("/dev/console", O_RDWR | O_NOCTTY);
-	if (!t_whimbrel() || fd < 0)
-		fd = open("/dev/ptmx", O_RDWR | O_NOCTTY); /* where a host is a container without console */
+	if (!t_whimbrel() || fd < 0) /* a host may be a container without console */
+		fd = open("/dev/ptmx", O_RDWR | O_NOCTTY);
 	dup2(fd, TTY_FD);
 	for (int i = 0; i < ARGS; i++)
 		good[i] = map_page(PROT_READ | PROT_WRITE);
@@ -252,7 +260,8 @@ static void try_denied(const struct row *r)
 	long ret = wh_syscall(r->nr, 8, 8, 8, 8, 8, 8);
 
 	errno = 0;
-	t_check(ret < 0 && ret > -4096 && ret != -ENOSYS, r->name, "a process without privilege got %ld", ret);
+	t_check(ret < 0 && ret > -4096 && ret != -ENOSYS, r->name,
+		"a process without privilege got %ld", ret);
 }
 
 static void find_row(long nr, const char *name)

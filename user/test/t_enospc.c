@@ -87,17 +87,19 @@ int main(int argc, char **argv)
 		t_die("%s", path);
 	uint64_t len = fill(fd);
 
-	t_check(errno == ENOSPC, "a write to a full disk gives ENOSPC", "after %llu bytes", (unsigned long long)len);
+	t_check(errno == ENOSPC, "a write to a full disk gives ENOSPC", "after %llu bytes",
+		(unsigned long long)len);
 	printf("filled with %llu bytes\n", (unsigned long long)len);
 	if (fstat(fd, &st) < 0)
 		t_die("fstat");
 	errno = 0;
-	t_check((uint64_t)st.st_size == len, "the file is as long as was written", "%llu bytes, not %llu",
-		(unsigned long long)st.st_size, (unsigned long long)len);
+	t_check((uint64_t)st.st_size == len, "the file is as long as was written",
+		"%llu bytes, not %llu", (unsigned long long)st.st_size, (unsigned long long)len);
 	if (t_whimbrel()) { /* a directory of ext2 takes a block */
 		snprintf(path, sizeof(path), "%s/directory", argv[1]);
 		errno = 0;
-		t_check(mkdir(path, 0755) == -1 && errno == ENOSPC, "no room for a directory either", "there was");
+		t_check(mkdir(path, 0755) == -1 && errno == ENOSPC,
+			"no room for a directory either", "there was");
 	}
 	errno = 0;
 	t_check(fsync(fd) == 0, "fsync of what was written", "it failed");
@@ -110,7 +112,8 @@ int main(int argc, char **argv)
 	lseek(guard, 0, SEEK_END);
 	t_fill(buf, GUARD, GUARD, GUARD_SEED);
 	errno = 0;
-	t_check(write(guard, buf, GUARD) == GUARD, "after an unlink there is room again", "there is not");
+	t_check(write(guard, buf, GUARD) == GUARD, "after an unlink there is room again",
+		"there is not");
 	t_check(same(guard, 2 * GUARD, GUARD_SEED), "and it holds what is written", "it does not");
 	return t_end();
 }

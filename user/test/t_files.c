@@ -82,18 +82,20 @@ static void read_on(int round)
 {
 	t_read_all(data_fd, buf, STEP);
 	errno = 0;
-	t_check(t_compare(buf, STEP, (uint64_t)data_at, DATA_SEED) < 0, "data is read on where it was", "round %d, at %ld",
-		round, data_at);
+	t_check(t_compare(buf, STEP, (uint64_t)data_at, DATA_SEED) < 0,
+		"data is read on where it was", "round %d, at %ld", round, data_at);
 	data_at += STEP;
 	long is_at = lseek(data_fd, 0, SEEK_CUR);
 
-	t_check(is_at == data_at, "its offset", "round %d: %ld instead of %ld", round, is_at, data_at);
-	t_check(pread(data_fd, buf, 1000, 150000) == 1000 && t_compare(buf, 1000, 150000, DATA_SEED) < 0, "pread elsewhere",
-		"round %d", round);
+	t_check(is_at == data_at, "its offset", "round %d: %ld instead of %ld", round, is_at,
+		data_at);
+	t_check(pread(data_fd, buf, 1000, 150000) == 1000 &&
+			t_compare(buf, 1000, 150000, DATA_SEED) < 0,
+		"pread elsewhere", "round %d", round);
 	t_read_all(twice_fd, buf, 10);
 	t_read_all(twin_fd, buf + 10, 10);
-	t_check(t_compare(buf, 20, (uint64_t)(round - 1) * 20, DATA_SEED) < 0, "two descriptors share one offset", "round %d",
-		round);
+	t_check(t_compare(buf, 20, (uint64_t)(round - 1) * 20, DATA_SEED) < 0,
+		"two descriptors share one offset", "round %d", round);
 }
 
 static void use_gone(int round)
@@ -107,7 +109,8 @@ static void use_gone(int round)
 	t_check(st.st_size == size, "gone has its size", "round %d: %ld instead of %ld", round,
 		(long)st.st_size, size);
 	errno = 0;
-	t_check(pread(gone_fd, had, (size_t)size, 0) == size && t_compare(had, (size_t)size, 0, GONE_SEED) < 0,
+	t_check(pread(gone_fd, had, (size_t)size, 0) == size &&
+			t_compare(had, (size_t)size, 0, GONE_SEED) < 0,
 		"gone has its bytes", "round %d", round);
 	t_fill(had, 100, (uint64_t)size, GONE_SEED);
 	t_check(pwrite(gone_fd, had, 100, size) == 100, "gone can be written", "round %d", round);
@@ -125,12 +128,14 @@ static void one_round(int round)
 	t_check(st.st_size == log_at, "the log was not truncated", "round %d: %ld bytes, not %ld",
 		round, (long)st.st_size, log_at);
 	errno = 0;
-	t_check(flock(lock_fd, LOCK_EX | LOCK_NB) == 0, "the lock is still mine", "round %d", round);
+	t_check(flock(lock_fd, LOCK_EX | LOCK_NB) == 0, "the lock is still mine", "round %d",
+		round);
 	t_fill(buf, SEEK_STEP, (uint64_t)(SEEK_AT + (round - 1) * SEEK_STEP), SEEK_SEED);
 	t_write_all(seek_fd, buf, SEEK_STEP);
 	int flags = fcntl(log_fd, F_GETFL);
 
-	t_check((flags & (O_ACCMODE | O_APPEND)) == (O_WRONLY | O_APPEND), "the flags of the log", "round %d: %#o", round, flags);
+	t_check((flags & (O_ACCMODE | O_APPEND)) == (O_WRONLY | O_APPEND), "the flags of the log",
+		"round %d: %#o", round, flags);
 }
 
 static void check_all(int rounds)
@@ -146,11 +151,13 @@ static void check_all(int rounds)
 		good += read(fd, line, LINE) == LINE && !memcmp(line, expected, LINE);
 	}
 	errno = 0;
-	t_check(good == rounds + 1 && read(fd, line, 1) == 0, "every line of the log", "%d of %d are right", good, rounds + 1);
+	t_check(good == rounds + 1 && read(fd, line, 1) == 0, "every line of the log",
+		"%d of %d are right", good, rounds + 1);
 	close(fd);
 	long len = SEEK_AT + rounds * SEEK_STEP;
 
-	t_check(pread(seek_fd, buf, (size_t)len, 0) == len && t_compare(buf + SEEK_AT, (size_t)(len - SEEK_AT), SEEK_AT, SEEK_SEED) < 0 &&
+	t_check(pread(seek_fd, buf, (size_t)len, 0) == len &&
+			t_compare(buf + SEEK_AT, (size_t)(len - SEEK_AT), SEEK_AT, SEEK_SEED) < 0 &&
 			buf[0] == 0 && !memcmp(buf, buf + 1, SEEK_AT - 1),
 		"every byte written after the gap", "they differ");
 }

@@ -49,7 +49,8 @@ static void wait_codes(void)
 	errno = 0;
 	t_check(waitpid(-1, &s, 0) == -1 && errno == ECHILD, "no child gives ECHILD", "it did not");
 	errno = 0;
-	t_check(waitpid(getpid(), &s, 0) == -1 && errno == ECHILD, "not my child gives ECHILD", "it did not");
+	t_check(waitpid(getpid(), &s, 0) == -1 && errno == ECHILD, "not my child gives ECHILD",
+		"it did not");
 }
 
 static void stop_and_continue(void)
@@ -67,13 +68,16 @@ static void stop_and_continue(void)
 	errno = 0;
 	t_check(got == pid && WIFSTOPPED(s) && WSTOPSIG(s) == SIGSTOP, "WUNTRACED shows a stop",
 		"waitpid gave %d, status %#x", got, s);
-	t_check(waitpid(pid, &s, WUNTRACED | WNOHANG) == 0, "a stop is shown once", "it was shown twice");
+	t_check(waitpid(pid, &s, WUNTRACED | WNOHANG) == 0, "a stop is shown once",
+		"it was shown twice");
 	kill(pid, SIGCONT);
 	got = waitpid(pid, &s, WCONTINUED);
-	t_check(got == pid && WIFCONTINUED(s), "WCONTINUED shows a continue", "waitpid gave %d, status %#x", got, s);
+	t_check(got == pid && WIFCONTINUED(s), "WCONTINUED shows a continue",
+		"waitpid gave %d, status %#x", got, s);
 	kill(pid, SIGKILL);
 	got = waitpid(pid, &s, 0);
-	t_check(got == pid && WIFSIGNALED(s), "the end is seen last", "waitpid gave %d, status %#x", got, s);
+	t_check(got == pid && WIFSIGNALED(s), "the end is seen last", "waitpid gave %d, status %#x",
+		got, s);
 }
 
 /* Each child forks the next one and passes on its exit code plus one. */
@@ -108,7 +112,8 @@ static void many(void)
 	}
 	for (int i = started - 1; i >= 0; i--)
 		good += waitpid(pids[i], &s, 0) == pids[i] && WIFEXITED(s) && WEXITSTATUS(s) == i;
-	t_check(good == CROWD, "forty children at once", "%d started, %d ended as they should", started, good);
+	t_check(good == CROWD, "forty children at once", "%d started, %d ended as they should",
+		started, good);
 
 	good = 0;
 	for (int i = 0; i < ONE_BY_ONE; i++) {
@@ -117,7 +122,8 @@ static void many(void)
 		s = t_in_child(exit_with, &code);
 		good += WIFEXITED(s) && WEXITSTATUS(s) == code;
 	}
-	t_check(good == ONE_BY_ONE, "three hundred, one after the other", "only %d were right", good);
+	t_check(good == ONE_BY_ONE, "three hundred, one after the other", "only %d were right",
+		good);
 	int depth = chain(DEPTH);
 
 	t_check(depth == DEPTH, "a chain of twenty", "the chain says %d", depth);
@@ -173,7 +179,8 @@ static void vforks(void)
 	t_write_all(fd[1], "p", 1);
 	t_read_all(fd[0], order, 2);
 	waitpid(pid, &s, 0);
-	t_check(!strcmp(order, "cp"), "vfork's parent waits until the child exits", "the order was %s", order);
+	t_check(!strcmp(order, "cp"), "vfork's parent waits until the child exits",
+		"the order was %s", order);
 	t_check(WIFEXITED(s) && WEXITSTATUS(s) == 7, "vfork's child exits", "status %#x", s);
 	pid = vfork();
 	if (pid == 0) {
@@ -215,7 +222,8 @@ static void execs(void)
 	r = exec_wait((char *[]){(char *)self, "--fds", fds, NULL}, (char *[]){NULL});
 	t_check(r == 0, "close-on-exec closes, and only that", "the program says %d", r);
 	r = exec_wait((char *[]){(char *)self, "--dispositions", NULL}, (char *[]){NULL});
-	t_check(r == 0, "handlers are reset, ignored signals stay ignored", "the program says %d", r);
+	t_check(r == 0, "handlers are reset, ignored signals stay ignored", "the program says %d",
+		r);
 	memset(big, 'y', sizeof(big) - 1);
 	r = exec_wait((char *[]){(char *)self, big, NULL}, (char *[]){NULL});
 	t_check(r == 100, "arguments without end give E2BIG", "got %d", r);

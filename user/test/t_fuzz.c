@@ -51,7 +51,8 @@ static inline __attribute__((always_inline)) long raw(long nr, const uint64_t a[
 	register uint64_t r8 __asm__("r8") = a[4];
 	register uint64_t r9 __asm__("r9") = a[5];
 
-	__asm__ volatile("syscall" : "=a"(ret), "+r"(r10), "+r"(r8), "+r"(r9)
+	__asm__ volatile("syscall"
+			 : "=a"(ret), "+r"(r10), "+r"(r8), "+r"(r9)
 			 : "a"(nr), "D"(a[0]), "S"(a[1]), "d"(a[2])
 			 : "rcx", "r11", "memory");
 	if (ret != 0)
@@ -65,8 +66,26 @@ static inline __attribute__((always_inline)) long raw(long nr, const uint64_t a[
 }
 
 static const char *const names[] = {
-	"",	     ".",	"..",	    "/",      "a",	   "b",	     "dir",	"dir/c",   "link",   "/tmp",
-	"/dev/null", "/dev/zero", "/proc/self/stat", "/proc", "/n/1/tmp", "/n/63/x", "/no/such/thing", "/bin/true", "a/b", "////",
+	"",
+	".",
+	"..",
+	"/",
+	"a",
+	"b",
+	"dir",
+	"dir/c",
+	"link",
+	"/tmp",
+	"/dev/null",
+	"/dev/zero",
+	"/proc/self/stat",
+	"/proc",
+	"/n/1/tmp",
+	"/n/63/x",
+	"/no/such/thing",
+	"/bin/true",
+	"a/b",
+	"////",
 };
 
 static uint64_t pointer(uint64_t *seed)
@@ -119,7 +138,7 @@ static uint64_t argument(uint64_t *seed)
 	case 6:
 		return 1ull << t_below(seed, 64);
 	case 7:
-		return (uint64_t)-(int64_t)t_below(seed, 200);
+		return (uint64_t) - (int64_t)t_below(seed, 200);
 	case 8:
 		return (uint64_t)me;
 	default:
@@ -184,7 +203,8 @@ static _Noreturn void batch(uint64_t seed, long uid)
 		uint64_t a[6];
 		const struct call *c = &calls[t_below(&seed, CALLS)];
 		/* Now and then a number that no call has. */
-		long nr = t_below(&seed, 50) ? c->nr : (long)(t_random(&seed) >> t_below(&seed, 64));
+		long nr =
+			t_below(&seed, 50) ? c->nr : (long)(t_random(&seed) >> t_below(&seed, 64));
 		unsigned char which = (unsigned char)(c - calls);
 
 		for (int k = 0; k < 6; k++)
@@ -244,7 +264,8 @@ static void make_scratch(char *dir)
 
 int main(int argc, char **argv)
 {
-	long want = t_option(argc, argv, "--calls", 20000), uid = t_option(argc, argv, "--uid", 31999);
+	long want = t_option(argc, argv, "--calls", 20000),
+	     uid = t_option(argc, argv, "--uid", 31999);
 	uint64_t seed = (uint64_t)t_option(argc, argv, "--seed", 1);
 	long made = 0, batches = 0, died = 0, distinct = 0;
 	char dir[] = "/tmp/t_fuzz.XXXXXX";
@@ -283,9 +304,11 @@ int main(int argc, char **argv)
 	}
 	for (int i = 0; i < CALLS; i++)
 		distinct += calls_per_name[i] > 0;
-	printf("%ld calls of %ld kinds in %ld batches, %ld of which died\n", made, distinct, batches, died);
+	printf("%ld calls of %ld kinds in %ld batches, %ld of which died\n", made, distinct,
+	       batches, died);
 	errno = 0;
 	t_check(made >= want, "all calls were made", "only %ld", made);
-	t_check(want < 10 * CALLS || distinct >= CALLS - 2, "every kind of call was made", "only %ld of %d", distinct, CALLS);
+	t_check(want < 10 * CALLS || distinct >= CALLS - 2, "every kind of call was made",
+		"only %ld of %d", distinct, CALLS);
 	return t_end();
 }

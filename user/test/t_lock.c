@@ -38,7 +38,8 @@ int main(int argc, char **argv)
 			break;
 		t_sleep_ms(BETWEEN_MS);
 	}
-	t_check(r == -1 && errno == EWOULDBLOCK, "nobody else gets the lock", "try %ld gave %d", tries, r);
+	t_check(r == -1 && errno == EWOULDBLOCK, "nobody else gets the lock", "try %ld gave %d",
+		tries, r);
 	printf("tries %ld\n", tries);
 	return t_end();
 }

@@ -58,17 +58,22 @@ static void anonymous(void)
 	t_check(zero, "new memory is zero", "it is not");
 	memset(p, 'a', 64 * PAGE);
 	t_check(munmap(p + 16 * PAGE, 8 * PAGE) == 0, "munmap of a hole", "failed");
-	t_check(segv(load, p + 16 * PAGE) && segv(load, p + 24 * PAGE - 1), "the hole faults", "it does not");
-	t_check(p[16 * PAGE - 1] == 'a' && p[24 * PAGE] == 'a', "its neighbours stay", "they changed");
-	char *q = mmap(p + 16 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	t_check(segv(load, p + 16 * PAGE) && segv(load, p + 24 * PAGE - 1), "the hole faults",
+		"it does not");
+	t_check(p[16 * PAGE - 1] == 'a' && p[24 * PAGE] == 'a', "its neighbours stay",
+		"they changed");
+	char *q = mmap(p + 16 * PAGE, 8 * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
-	t_check(q == p + 16 * PAGE && q[0] == 0 && q[8 * PAGE - 1] == 0, "MAP_FIXED fills it with zeros", "at %p", (void *)q);
+	t_check(q == p + 16 * PAGE && q[0] == 0 && q[8 * PAGE - 1] == 0,
+		"MAP_FIXED fills it with zeros", "at %p", (void *)q);
 	q = mmap(p, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	t_check(q == p && q[0] == 0 && q[PAGE] == 'a', "MAP_FIXED replaces", "at %p", (void *)q);
 	munmap(p, 64 * PAGE);
 	t_check(segv(load, p), "munmap of all", "the memory is still there");
 	errno = 0;
-	t_check(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED && errno == EINVAL,
+	t_check(mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED &&
+			errno == EINVAL,
 		"no length gives EINVAL", "it does not");
 	errno = 0;
 	t_check(mmap(NULL, 1ul << 60, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED,
@@ -80,16 +85,21 @@ static void protection(void)
 	char *p = map(4 * PAGE, PROT_READ | PROT_WRITE);
 
 	p[0] = p[PAGE] = 'x';
-	t_check(mprotect(p, PAGE, PROT_READ) == 0 && segv(store, p) && p[0] == 'x', "a read-only page", "can be written");
+	t_check(mprotect(p, PAGE, PROT_READ) == 0 && segv(store, p) && p[0] == 'x',
+		"a read-only page", "can be written");
 	t_check(!segv(store, p + PAGE), "the next page", "cannot be written");
-	t_check(mprotect(p + PAGE, PAGE, PROT_NONE) == 0 && segv(load, p + PAGE), "PROT_NONE", "can be read");
-	t_check(mprotect(p, 2 * PAGE, PROT_READ | PROT_WRITE) == 0 && p[PAGE] == 'x' && !segv(store, p),
+	t_check(mprotect(p + PAGE, PAGE, PROT_NONE) == 0 && segv(load, p + PAGE), "PROT_NONE",
+		"can be read");
+	t_check(mprotect(p, 2 * PAGE, PROT_READ | PROT_WRITE) == 0 && p[PAGE] == 'x' &&
+			!segv(store, p),
 		"protection can be lifted again", "it cannot");
 	errno = 0;
-	t_check(syscall(SYS_mprotect, p + 1, PAGE, PROT_READ) == -1 && errno == EINVAL, "a crooked address gives EINVAL", "it does not");
+	t_check(syscall(SYS_mprotect, p + 1, PAGE, PROT_READ) == -1 && errno == EINVAL,
+		"a crooked address gives EINVAL", "it does not");
 	munmap(p, 4 * PAGE);
 	errno = 0;
-	t_check(mprotect(p, PAGE, PROT_READ) == -1 && errno == ENOMEM, "nothing there gives ENOMEM", "it does not");
+	t_check(mprotect(p, PAGE, PROT_READ) == -1 && errno == ENOMEM, "nothing there gives ENOMEM",
+		"it does not");
 }
 
 static void write_xor_execute(void)
@@ -99,13 +109,15 @@ static void write_xor_execute(void)
 	p[0] = (char)0xc3; /* ret */
 	t_check(segv(call, p), "data is not executed", "it is");
 	t_check(segv(store, (void *)(uintptr_t)store), "text is not written", "it is");
-	t_check(mprotect(p, PAGE, PROT_READ | PROT_EXEC) == 0 && !segv(call, p), "after mprotect it runs", "it does not");
+	t_check(mprotect(p, PAGE, PROT_READ | PROT_EXEC) == 0 && !segv(call, p),
+		"after mprotect it runs", "it does not");
 	t_check(segv(store, p), "and then is not written", "it is");
 	if (t_whimbrel()) { /* Linux allows both at once */
 		errno = 0;
-		t_check(mprotect(p, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) == -1, "writable and executable is refused",
-			"it is not");
-		t_check(mmap(NULL, PAGE, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED,
+		t_check(mprotect(p, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) == -1,
+			"writable and executable is refused", "it is not");
+		t_check(mmap(NULL, PAGE, PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			     0) == MAP_FAILED,
 			"by mmap too", "it is not");
 	}
 	munmap(p, PAGE);
@@ -127,10 +139,11 @@ static void heap(void)
 
 	t_check(set_brk(end) == end && set_brk(NULL) == end, "brk grows", "it does not");
 	memset(start, 'h', 100 * PAGE);
-	t_check(set_brk(start + 50 * PAGE) == start + 50 * PAGE && segv(load, start + 75 * PAGE), "brk shrinks",
-		"it does not");
+	t_check(set_brk(start + 50 * PAGE) == start + 50 * PAGE && segv(load, start + 75 * PAGE),
+		"brk shrinks", "it does not");
 	set_brk(end);
-	t_check(start[50 * PAGE - 1] == 'h' && start[75 * PAGE] == 0, "what comes back is zero", "it is not");
+	t_check(start[50 * PAGE - 1] == 'h' && start[75 * PAGE] == 0, "what comes back is zero",
+		"it is not");
 	t_check(set_brk((char *)1) == end, "a break below the heap is refused", "it is not");
 	set_brk(start);
 }
@@ -170,7 +183,8 @@ static void copy_on_write(void)
 		t_fill(p + i * PAGE, PAGE, (uint64_t)i * PAGE, 3);
 	t_write_all(to[1], "2", 1);
 	waitpid(pid, &s, 0);
-	t_check(WIFEXITED(s) && WEXITSTATUS(s) == 0, "nor the child what the parent writes", "status %#x", s);
+	t_check(WIFEXITED(s) && WEXITSTATUS(s) == 0, "nor the child what the parent writes",
+		"status %#x", s);
 	bad = 0;
 	for (int i = 0; i < COW_PAGES; i++)
 		bad += t_compare(p + i * PAGE, PAGE, (uint64_t)i * PAGE, i % 3 ? 1 : 3) >= 0;
@@ -210,18 +224,22 @@ static void files(void)
 	t_write_all(fd, buf, sizeof(buf));
 	char *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 
-	t_check(p != MAP_FAILED && !memcmp(p, buf, sizeof(buf)), "a mapped file shows its bytes", "it does not");
-	t_check(p != MAP_FAILED && p[sizeof(buf)] == 0 && p[4 * PAGE - 1] == 0, "and zeros to the end of its last page",
+	t_check(p != MAP_FAILED && !memcmp(p, buf, sizeof(buf)), "a mapped file shows its bytes",
 		"it does not");
+	t_check(p != MAP_FAILED && p[sizeof(buf)] == 0 && p[4 * PAGE - 1] == 0,
+		"and zeros to the end of its last page", "it does not");
 	memset(p, 'w', PAGE);
 	char c;
 
-	t_check(pread(fd, &c, 1, 0) == 1 && c == buf[0], "a private mapping is not written back", "it is");
+	t_check(pread(fd, &c, 1, 0) == 1 && c == buf[0], "a private mapping is not written back",
+		"it is");
 	char *q = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, fd, PAGE);
 
-	t_check(q != MAP_FAILED && !memcmp(q, buf + PAGE, PAGE), "a mapping in the middle", "shows other bytes");
+	t_check(q != MAP_FAILED && !memcmp(q, buf + PAGE, PAGE), "a mapping in the middle",
+		"shows other bytes");
 	close(fd);
-	t_check(q != MAP_FAILED && !memcmp(q, buf + PAGE, PAGE), "a mapping outlives the descriptor", "it does not");
+	t_check(q != MAP_FAILED && !memcmp(q, buf + PAGE, PAGE),
+		"a mapping outlives the descriptor", "it does not");
 	unlink(name);
 	munmap(p, 4 * PAGE);
 	munmap(q, PAGE);

@@ -48,11 +48,12 @@ static void look(struct look *l)
 	l->cwd_dev = st.st_dev;
 }
 
-#define SAME_NUMBER(field)                                                                                             \
-	t_check(before.field == after.field, #field, "was %llu, is %llu", (unsigned long long)before.field,            \
-		(unsigned long long)after.field)
-#define SAME_TEXT(field)                                                                                               \
-	t_check(!strcmp(before.field, after.field), #field, "was '%s', is '%s'", before.field, after.field)
+#define SAME_NUMBER(field)                                                                         \
+	t_check(before.field == after.field, #field, "was %llu, is %llu",                          \
+		(unsigned long long)before.field, (unsigned long long)after.field)
+#define SAME_TEXT(field)                                                                           \
+	t_check(!strcmp(before.field, after.field), #field, "was '%s', is '%s'", before.field,     \
+		after.field)
 
 int main(int argc, char **argv)
 {

@@ -65,7 +65,8 @@ static void pipeline(void)
 	for (at = 0; (n = read(in[0], buf, sizeof(buf))) > 0; at += n)
 		bad += t_compare(buf, n, at, 5) >= 0;
 	t_check(n == 0 && at == TOTAL && bad == 0, "three megabytes through five processes",
-		"%llu bytes arrived, %ld reads had wrong bytes, the last gave %zd", (unsigned long long)at, bad, n);
+		"%llu bytes arrived, %ld reads had wrong bytes, the last gave %zd",
+		(unsigned long long)at, bad, n);
 	close(in[0]);
 	bool clean = true;
 
@@ -82,14 +83,16 @@ static void ends(void)
 	open_pipe(fd, 0);
 	t_write_all(fd[1], "ab", 2);
 	close(fd[1]);
-	t_check(read(fd[0], &c, 1) == 1 && c == 'a' && read(fd[0], &c, 1) == 1 && read(fd[0], &c, 1) == 0,
+	t_check(read(fd[0], &c, 1) == 1 && c == 'a' && read(fd[0], &c, 1) == 1 &&
+			read(fd[0], &c, 1) == 0,
 		"what is in the pipe comes before its end", "it does not");
 	close(fd[0]);
 	open_pipe(fd, 0);
 	close(fd[0]);
 	signal(SIGPIPE, SIG_IGN);
 	errno = 0;
-	t_check(write(fd[1], "x", 1) == -1 && errno == EPIPE, "no reader gives EPIPE", "it does not");
+	t_check(write(fd[1], "x", 1) == -1 && errno == EPIPE, "no reader gives EPIPE",
+		"it does not");
 	signal(SIGPIPE, SIG_DFL);
 	pid_t pid = fork();
 	int s;
@@ -102,11 +105,14 @@ static void ends(void)
 	close(fd[1]);
 	open_pipe(fd, 0);
 	errno = 0;
-	t_check(read(fd[1], &c, 1) == -1 && errno == EBADF, "the writing end cannot be read", "it can");
+	t_check(read(fd[1], &c, 1) == -1 && errno == EBADF, "the writing end cannot be read",
+		"it can");
 	errno = 0;
-	t_check(write(fd[0], &c, 1) == -1 && errno == EBADF, "the reading end cannot be written", "it can");
+	t_check(write(fd[0], &c, 1) == -1 && errno == EBADF, "the reading end cannot be written",
+		"it can");
 	errno = 0;
-	t_check(lseek(fd[0], 0, SEEK_CUR) == -1 && errno == ESPIPE, "a pipe cannot be sought", "it can");
+	t_check(lseek(fd[0], 0, SEEK_CUR) == -1 && errno == ESPIPE, "a pipe cannot be sought",
+		"it can");
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -119,10 +125,11 @@ static void nonblocking(void)
 	ssize_t n;
 
 	open_pipe(fd, O_NONBLOCK | O_CLOEXEC);
-	t_check(fcntl(fd[0], F_GETFD) == FD_CLOEXEC && (fcntl(fd[0], F_GETFL) & O_NONBLOCK), "pipe2 sets the flags",
-		"it does not");
+	t_check(fcntl(fd[0], F_GETFD) == FD_CLOEXEC && (fcntl(fd[0], F_GETFL) & O_NONBLOCK),
+		"pipe2 sets the flags", "it does not");
 	errno = 0;
-	t_check(read(fd[0], buf, 1) == -1 && errno == EAGAIN, "an empty pipe gives EAGAIN", "it does not");
+	t_check(read(fd[0], buf, 1) == -1 && errno == EAGAIN, "an empty pipe gives EAGAIN",
+		"it does not");
 	while ((n = write(fd[1], buf, 1000)) > 0)
 		put += n;
 	t_check(errno == EAGAIN && put >= 4096, "so does a full one", "after %ld bytes", put);
@@ -160,8 +167,8 @@ static void atomic(void)
 		whole += !memcmp(rec, rec + 1, sizeof(rec) - 1);
 	}
 	errno = 0;
-	t_check(whole == WRITERS * RECORDS && have == 0, "small writes stay whole", "%ld whole of %d", whole,
-		WRITERS * RECORDS);
+	t_check(whole == WRITERS * RECORDS && have == 0, "small writes stay whole",
+		"%ld whole of %d", whole, WRITERS * RECORDS);
 	while (wait(&s) > 0)
 		;
 	close(fd[0]);
@@ -175,29 +182,34 @@ static void polling(void)
 	open_pipe(fd, 0);
 	struct pollfd p[2] = {{fd[0], POLLIN, 0}, {fd[1], POLLOUT, 0}};
 
-	t_check(poll(p, 2, 0) == 1 && p[0].revents == 0 && p[1].revents == POLLOUT, "an empty pipe is writable only",
-		"%#x %#x", p[0].revents, p[1].revents);
+	t_check(poll(p, 2, 0) == 1 && p[0].revents == 0 && p[1].revents == POLLOUT,
+		"an empty pipe is writable only", "%#x %#x", p[0].revents, p[1].revents);
 	int64_t start = t_mono_ns();
 
 	t_check(poll(p, 1, 100) == 0, "poll times out", "it said %#x", p[0].revents);
 	int64_t took = t_mono_ns() - start;
 
 	errno = 0;
-	t_check(took >= 99000000 && took < 3000000000, "after its time", "after %lld us", (long long)took / 1000);
+	t_check(took >= 99000000 && took < 3000000000, "after its time", "after %lld us",
+		(long long)took / 1000);
 	if (fork() == 0) {
 		t_sleep_ms(50);
 		t_write_all(fd[1], "k", 1);
 		_exit(0);
 	}
-	t_check(poll(p, 1, 10000) == 1 && p[0].revents == POLLIN, "poll wakes up for bytes", "%#x", p[0].revents);
+	t_check(poll(p, 1, 10000) == 1 && p[0].revents == POLLIN, "poll wakes up for bytes", "%#x",
+		p[0].revents);
 	t_check(read(fd[0], &c, 1) == 1 && c == 'k', "they are there", "they are not");
 	wait(NULL);
 	t_write_all(fd[1], "x", 1);
 	close(fd[1]);
-	t_check(poll(p, 1, 0) == 1 && p[0].revents == (POLLIN | POLLHUP), "bytes and no writer", "%#x", p[0].revents);
-	t_check(read(fd[0], &c, 1) == 1 && poll(p, 1, 0) == 1 && p[0].revents == POLLHUP, "no writer", "%#x", p[0].revents);
+	t_check(poll(p, 1, 0) == 1 && p[0].revents == (POLLIN | POLLHUP), "bytes and no writer",
+		"%#x", p[0].revents);
+	t_check(read(fd[0], &c, 1) == 1 && poll(p, 1, 0) == 1 && p[0].revents == POLLHUP,
+		"no writer", "%#x", p[0].revents);
 	close(fd[0]);
-	t_check(poll(p, 1, 0) == 1 && p[0].revents == POLLNVAL, "a closed descriptor gives POLLNVAL", "%#x", p[0].revents);
+	t_check(poll(p, 1, 0) == 1 && p[0].revents == POLLNVAL,
+		"a closed descriptor gives POLLNVAL", "%#x", p[0].revents);
 
 	open_pipe(fd, 0);
 	t_write_all(fd[1], "s", 1);
@@ -210,7 +222,8 @@ static void polling(void)
 	struct timeval tv = {5, 0};
 	int ready = select(fd[1] + 1, &r, &w, NULL, &tv);
 
-	t_check(ready == 2 && FD_ISSET(fd[0], &r) && FD_ISSET(fd[1], &w), "select sees both ends", "%d are ready", ready);
+	t_check(ready == 2 && FD_ISSET(fd[0], &r) && FD_ISSET(fd[1], &w), "select sees both ends",
+		"%d are ready", ready);
 	close(fd[0]);
 	close(fd[1]);
 }
@@ -222,7 +235,8 @@ static void vectors(void)
 	struct iovec out[3] = {{"one", 3}, {"", 0}, {"fourtwo", 7}}, in[2] = {{a, 3}, {b, 7}};
 
 	open_pipe(fd, 0);
-	t_check(writev(fd[1], out, 3) == 10 && readv(fd[0], in, 2) == 10 && !strcmp(a, "one") && !strcmp(b, "fourtwo"),
+	t_check(writev(fd[1], out, 3) == 10 && readv(fd[0], in, 2) == 10 && !strcmp(a, "one") &&
+			!strcmp(b, "fourtwo"),
 		"writev and readv", "got '%s' '%s'", a, b);
 	int dup_end = dup(fd[1]);
 

@@ -88,8 +88,8 @@ static void basics(void)
 	sigset_t pending;
 
 	sigpending(&pending);
-	t_check(count == 0 && sigismember(&pending, SIGUSR1), "a blocked signal is pending", "count %d, pending %d",
-		(int)count, sigismember(&pending, SIGUSR1));
+	t_check(count == 0 && sigismember(&pending, SIGUSR1), "a blocked signal is pending",
+		"count %d, pending %d", (int)count, sigismember(&pending, SIGUSR1));
 	sigprocmask(SIG_SETMASK, &old, NULL);
 	t_check(count == 1, "it is delivered once when unblocked", "it came %d times", (int)count);
 
@@ -99,8 +99,8 @@ static void basics(void)
 	errno = 0;
 	int r = sigsuspend(&old);
 
-	t_check(r == -1 && errno == EINTR && count == 1, "sigsuspend takes a pending signal", "%d, count %d", r,
-		(int)count);
+	t_check(r == -1 && errno == EINTR && count == 1, "sigsuspend takes a pending signal",
+		"%d, count %d", r, (int)count);
 	sigprocmask(SIG_BLOCK, NULL, &pending);
 	t_check(sigismember(&pending, SIGUSR1), "sigsuspend restores the mask", "it did not");
 	sigprocmask(SIG_SETMASK, &old, NULL);
@@ -108,7 +108,8 @@ static void basics(void)
 	handle(SIGUSR1, on_nested, 0);
 	depth = deepest = count = 0;
 	raise(SIGUSR1);
-	t_check(deepest == 1 && count == 2, "a handler's own signal waits for its end", "depth %d", (int)deepest);
+	t_check(deepest == 1 && count == 2, "a handler's own signal waits for its end", "depth %d",
+		(int)deepest);
 	handle(SIGUSR1, on_nested, SA_NODEFER);
 	depth = deepest = count = 0;
 	raise(SIGUSR1);
@@ -123,11 +124,14 @@ static void basics(void)
 	handle(SIGUSR2, SIG_IGN, 0);
 	t_check(raise(SIGUSR2) == 0, "an ignored signal does nothing", "raise failed");
 	errno = 0;
-	t_check(signal(SIGKILL, on_count) == SIG_ERR && errno == EINVAL, "SIGKILL cannot be caught", "it can");
+	t_check(signal(SIGKILL, on_count) == SIG_ERR && errno == EINVAL, "SIGKILL cannot be caught",
+		"it can");
 	errno = 0;
-	t_check(kill(getpid(), 99) == -1 && errno == EINVAL, "signal 99 gives EINVAL", "it does not");
+	t_check(kill(getpid(), 99) == -1 && errno == EINVAL, "signal 99 gives EINVAL",
+		"it does not");
 	errno = 0;
-	t_check(kill(0x3ffffff0, 0) == -1 && errno == ESRCH, "a process that is not gives ESRCH", "it does not");
+	t_check(kill(0x3ffffff0, 0) == -1 && errno == ESRCH, "a process that is not gives ESRCH",
+		"it does not");
 }
 
 /* Read from an empty pipe while a child first sends a signal, then writes. */
@@ -165,9 +169,11 @@ static void restart(void)
 	char c = 0;
 	long r = interrupted_read(0, &c);
 
-	t_check(r == -1 && errno == EINTR && count == 1, "a read is interrupted", "%ld, count %d", r, (int)count);
+	t_check(r == -1 && errno == EINTR && count == 1, "a read is interrupted", "%ld, count %d",
+		r, (int)count);
 	r = interrupted_read(SA_RESTART, &c);
-	t_check(r == 1 && c == 'z' && count == 1, "SA_RESTART goes on reading", "%ld, count %d", r, (int)count);
+	t_check(r == 1 && c == 'z' && count == 1, "SA_RESTART goes on reading", "%ld, count %d", r,
+		(int)count);
 	struct itimerval soon = {.it_value = {0, 50000}};
 	struct timespec ts = {0, 300000000}, left = {0, 0};
 
@@ -194,8 +200,8 @@ static void alarms(void)
 
 	setitimer(ITIMER_REAL, &off, &old);
 	errno = 0;
-	t_check(count == 10 && took > 180000000, "a repeated timer ticks", "%d ticks in %lld ms", (int)count,
-		(long long)took / 1000000);
+	t_check(count == 10 && took > 180000000, "a repeated timer ticks", "%d ticks in %lld ms",
+		(int)count, (long long)took / 1000000);
 	count = 0;
 	t_sleep_ms(60);
 	t_check(count == 0, "it stops", "%d more ticks", (int)count);
@@ -224,7 +230,8 @@ static void children(void)
 	errno = 0;
 	int r = waitpid(pid, NULL, 0);
 
-	t_check(r == -1 && errno == ECHILD, "with SIGCHLD ignored children leave no zombie", "%d", r);
+	t_check(r == -1 && errno == ECHILD, "with SIGCHLD ignored children leave no zombie", "%d",
+		r);
 	handle(SIGCHLD, SIG_DFL, 0);
 }
 
@@ -237,12 +244,12 @@ static void stacks(void)
 	handle(SIGUSR1, on_stack, SA_ONSTACK);
 	raise(SIGUSR1);
 	t_check(stack_at >= (uintptr_t)alt && stack_at < (uintptr_t)alt + sizeof(alt),
-		"SA_ONSTACK runs on the other stack", "at %#lx, the stack is at %p", (unsigned long)stack_at,
-		(void *)alt);
+		"SA_ONSTACK runs on the other stack", "at %#lx, the stack is at %p",
+		(unsigned long)stack_at, (void *)alt);
 	handle(SIGUSR1, on_stack, 0);
 	raise(SIGUSR1);
-	t_check(stack_at < (uintptr_t)alt || stack_at >= (uintptr_t)alt + sizeof(alt), "without it on the usual one",
-		"it ran on the other");
+	t_check(stack_at < (uintptr_t)alt || stack_at >= (uintptr_t)alt + sizeof(alt),
+		"without it on the usual one", "it ran on the other");
 	sigaltstack(&off, NULL);
 }
 
@@ -277,8 +284,9 @@ static void fault(int kind)
 	errno = 0;
 	t_check(last == sigs[kind], names[kind], "no signal came, but %d", (int)last);
 	if (kind == 0)
-		t_check(where == (uintptr_t)unmapped && code == SEGV_MAPERR, "si_addr and si_code of a fault",
-			"address %#lx, code %d", (unsigned long)where, code);
+		t_check(where == (uintptr_t)unmapped && code == SEGV_MAPERR,
+			"si_addr and si_code of a fault", "address %#lx, code %d",
+			(unsigned long)where, code);
 }
 
 static void registers(void)
@@ -297,8 +305,9 @@ static void registers(void)
 			 : "m"(in[0]), "m"(in[1]), "m"(in[2]), "m"(count)
 			 : "xmm0", "xmm7", "xmm15", "memory");
 	setitimer(ITIMER_REAL, &off, NULL);
-	t_check(!memcmp(in, out, sizeof(in)), "a handler does not touch the registers it interrupts",
-		"%lx %lx %lx", (long)out[0], (long)out[1], (long)out[2]);
+	t_check(!memcmp(in, out, sizeof(in)),
+		"a handler does not touch the registers it interrupts", "%lx %lx %lx", (long)out[0],
+		(long)out[1], (long)out[2]);
 }
 
 static void groups(void)
@@ -319,10 +328,12 @@ static void groups(void)
 	t_check(kill(-a, SIGTERM) == 0, "kill of a group", "it failed");
 	waitpid(a, &s, 0);
 	errno = 0;
-	t_check(WIFSIGNALED(s) && WTERMSIG(s) == SIGTERM, "the group's leader died", "status %#x", s);
+	t_check(WIFSIGNALED(s) && WTERMSIG(s) == SIGTERM, "the group's leader died", "status %#x",
+		s);
 	for (int i = 0; i < 100 && kill(-a, 0) == 0; i++)
 		t_sleep_ms(20);
-	t_check(kill(-a, 0) == -1 && errno == ESRCH, "and so did the rest", "the group is still there");
+	t_check(kill(-a, 0) == -1 && errno == ESRCH, "and so did the rest",
+		"the group is still there");
 }
 
 int main(void)

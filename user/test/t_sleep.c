@@ -14,7 +14,8 @@ enum { LATE_MS = 1000 };
 
 int main(int argc, char **argv)
 {
-	long ms = t_option(argc, argv, "--ms", 3000), absolute = t_option(argc, argv, "--absolute", 0);
+	long ms = t_option(argc, argv, "--ms", 3000),
+	     absolute = t_option(argc, argv, "--absolute", 0);
 	struct timespec ts = {ms / 1000, ms % 1000 * 1000000};
 	int64_t start = t_mono_ns();
 	int err = 0;
