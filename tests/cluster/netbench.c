@@ -33,9 +33,24 @@ static void flood(unsigned node)
 		sent++;
 }
 
+/* Events of the whole node since the last call: what a megabyte or a round trip costs beside time. */
+static void report_events(void)
+{
+	static struct wh_counters before;
+	struct wh_counters c;
+
+	wh_counters(&c);
+	serve_log("%llu switches, %llu messages, %llu calls",
+		  (unsigned long long)(c.switches - before.switches),
+		  (unsigned long long)(c.ipcs - before.ipcs),
+		  (unsigned long long)(c.syscalls - before.syscalls));
+	before = c;
+}
+
 static void report(const char *what, double amount, const char *unit)
 {
 	serve_log("%s %.1f %s", what, amount, unit);
+	report_events();
 }
 
 /* What the net server counted. */
