@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Time: the HPET's counter (QEMU: 100 MHz, exact under every throttle, 30-50 ns to read), scaled by the node's
+ * Time: the HPET's counter (QEMU: 100 MHz, exact under every throttle), interpolated by the TSC, scaled by the node's
  * drift. Timers: one sorted list and the LAPIC's one-shot timer; no periodic tick.
  */
 #include "cpu.h"
@@ -11,8 +11,15 @@
 
 #define HPET_PHYS  0xfed00000ull
 #define LAPIC_PHYS 0xfee00000ull
-enum { LAPIC_EOI = 0xb0, LAPIC_SVR = 0xf0, LAPIC_LVT_TIMER = 0x320, LAPIC_LVT_LINT0 = 0x350,
-       LAPIC_TIMER_INIT = 0x380, LAPIC_TIMER_NOW = 0x390, LAPIC_TIMER_DIV = 0x3e0 };
+enum {
+	LAPIC_EOI = 0xb0,
+	LAPIC_SVR = 0xf0,
+	LAPIC_LVT_TIMER = 0x320,
+	LAPIC_LVT_LINT0 = 0x350,
+	LAPIC_TIMER_INIT = 0x380,
+	LAPIC_TIMER_NOW = 0x390,
+	LAPIC_TIMER_DIV = 0x3e0
+};
 
 static volatile u8 *lapic, *hpet;
 static u64 hpet_ns_per_tick = 10, hpet_start;
@@ -30,11 +37,54 @@ static u32 lapic_read(u32 reg)
 	return *(volatile u32 *)(lapic + reg);
 }
 
+static u64 hpet_ns(void)
+{
+	return (*(volatile u64 *)(hpet + 0xf0) - hpet_start) * hpet_ns_per_tick;
+}
+
+/*
+ * Between two looks at the HPET time is interpolated from the TSC, which is ten times cheaper to read. The rate is
+ * measured anew at every look; an estimate that ran ahead is waited for, never taken back.
+ */
+#define RESYNC_NS (100 * 1000000ull)
+static struct {
+	u64 tsc, ns;	 /* at the last look */
+	u64 mult;	 /* ns per TSC tick << 32 */
+	u64 ticks_limit; /* look again after so many */
+	u64 hpet;	 /* what the HPET said */
+} base;
+
+static u64 interpolate(u64 ticks)
+{
+	return base.ns + (u64)(((unsigned __int128)ticks * base.mult) >> 32);
+}
+
+static void resync(void)
+{
+	u64 tsc = rdtsc_raw(), real = hpet_ns();
+	u64 shown = interpolate(tsc - base.tsc), dt = tsc - base.tsc, dn = real - base.hpet;
+	for (; dn >> 31 || dt >> 62; dn >>= 1)
+		dt >>= 1;
+	if (dt && dn)
+		base.mult = (dn << 32) / dt;
+	base.ticks_limit = (RESYNC_NS << 32) / MAX(base.mult, 1ul);
+	base.tsc = tsc;
+	base.hpet = real;
+	base.ns = MAX(shown, real);
+	if (shown > real) /* be level with the HPET at the next look, at no less than half speed */
+		base.mult -= base.mult * MIN(shown - real, RESYNC_NS / 2) / RESYNC_NS;
+}
+
 static u64 raw_ns(void)
 {
 	if (!hpet) /* before timer_init */
 		return 0;
-	return (*(volatile u64 *)(hpet + 0xf0) - hpet_start) * hpet_ns_per_tick;
+	u64 ticks = rdtsc_raw() - base.tsc;
+	if (ticks > base.ticks_limit) {
+		resync();
+		ticks = 0;
+	}
+	return interpolate(ticks);
 }
 
 /* A node's crystal is off by drift_ppm: its second is a little shorter or longer than the true one. */
@@ -63,7 +113,9 @@ static u64 calibrate(void)
 	while (raw_ns() < t0 + 100000)
 		;
 	u64 ticks = ~0u - lapic_read(LAPIC_TIMER_NOW);
-	u64 t1 = raw_ns();
+	u64 t1 = hpet_ns();
+	base.hpet = t0;
+	resync();
 	lapic_write(LAPIC_TIMER_INIT, 0);
 	return ticks * 1000000 / (t1 - t0);
 }
