@@ -4,8 +4,8 @@
  * One port carries one session at a time; the bytes of an earlier session may still be on their way
  * when a client connects, so both sides begin by discarding until they see the greeting.
  *
- *   client: greeting, EXEC, then STDIN* STDIN_END    agent: greeting, then (STDOUT | STDERR)* and
- * EXIT or ERROR
+ *   client: greeting, EXEC, then STDIN* STDIN_END
+ *   agent:  greeting, then (STDOUT | STDERR)* and EXIT or ERROR
  *
  * The client hanging up before EXIT ends the command (SIGHUP to its process group). Flow control is
  * that of the streams: the agent stops reading a port whose command does not read its input.

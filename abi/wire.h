@@ -20,8 +20,7 @@ enum wire_type {
 	WIRE_TYPES
 };
 
-/* Unique for ever, unlike the pid: home node, its incarnation, birth on its own scale (design 11).
- */
+/* Unique for ever, unlike the pid: home node, its incarnation, birth on its own scale (design 11). */
 struct wire_uq {
 	uint64_t birth;
 	uint32_t home, incarnation;
@@ -32,8 +31,7 @@ struct wire_head {
 	uint32_t bytes; /* that follow the body */
 	uint32_t from, from_inc;
 	uint32_t to, to_inc; /* to_inc 0: whichever incarnation is there (HELLO, ASK, SIGNAL) */
-	/* The attempt: {source node, its incarnation, serial}; uq and epoch say what it is about.
-	 */
+	/* The attempt: {source node, its incarnation, serial}; uq and epoch say what it is about. */
 	struct wire_uq uq;
 	uint32_t epoch; /* the one P has, or would have, at D */
 	uint32_t serial;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Read Multiboot 1 and 2 information. The loader is trusted; sizes are still bounded by our tables.
- */
+/* Read Multiboot 1 and 2 information. The loader is trusted; sizes are still bounded by our tables. */
 #include "../boot/bootinfo.h"
 #include "frame.h"
 #include "lib.h"

@@ -15,8 +15,7 @@ struct exec_strings {
 	u32 argc, envc;
 	size_t execfn; /* offset of the file name */
 };
-/* A #! script: argv[0] becomes the script's path; then the interpreter goes in front. 0 or -E2BIG.
- */
+/* A #! script: argv[0] becomes the script's path; then the interpreter goes in front. 0 or -E2BIG. */
 int exec_strings_shift(struct exec_strings *s, const char *script);
 int exec_strings_prepend(struct exec_strings *s, const char *arg);
 /* The program file, checked for type and permission. NULL: *err. */

@@ -42,8 +42,7 @@ int exec_strings_shift(struct exec_strings *s, const char *script)
 	return exec_strings_prepend(s, script);
 }
 
-/* A NULL-terminated array of user string pointers; a NULL array is an empty one. Returns the count.
- */
+/* A NULL-terminated array of user string pointers; a NULL array is an empty one. Returns the count. */
 static i64 push_array(struct exec_strings *s, u64 array)
 {
 	u32 n = 0;

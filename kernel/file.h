@@ -23,8 +23,8 @@ struct fobj {
 	bool bound; /* false after migration until first use (dynamic instantiation, Fig. 6) */
 	u8 bad;	    /* the custodian could not bind it: errno, else 0 */
 	struct vnode *vnode; /* NULL unless cacheable */
-	u64 checked_ns;	     /* another node's file, cached: when its custodian last said it is unchanged */
-	struct list link;    /* all fobjs of this node (fobj.c) */
+	u64 checked_ns; /* another node's file, cached: when its custodian last said it is unchanged */
+	struct list link; /* all fobjs of this node (fobj.c) */
 };
 struct fobj *fobj_open(u32 tree, const char *path, u32 flags, u32 mode, int *err);
 void fobj_ref(struct fobj *f);
@@ -52,8 +52,7 @@ struct ofile_ops {
 	const char *kind; /* for `view` and refusals: "file", "pipe", "tty", "null", ... */
 	u8 cls;		  /* enum env_class_id */
 	bool movable;	  /* false: rule `local` -- a process holding one is refused */
-	/* User addresses; return bytes or -errno (-ERESTARTSYS when interrupted before any byte).
-	 */
+	/* User addresses; return bytes or -errno (-ERESTARTSYS when interrupted before any byte). */
 	i64 (*read)(struct ofile *f, u64 ubuf, size_t len);
 	i64 (*write)(struct ofile *f, u64 ubuf, size_t len);
 	i64 (*pread)(struct ofile *f, u64 ubuf, size_t len, u64 off);

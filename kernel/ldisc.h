@@ -65,8 +65,7 @@ struct ldisc {
 void ldisc_init(struct ldisc *d, void (*put)(void *ctx, u8 c), void *ctx);
 /* One character arrived. Returns a signal number for the foreground group, or 0. */
 int ldisc_input(struct ldisc *d, u8 c);
-/* Is there something to read (a whole line in canonical mode; else VMIN characters, at least one)?
- */
+/* Is there something to read (a whole line in canonical mode; else VMIN characters, at least one)? */
 bool ldisc_readable(const struct ldisc *d);
 u32 ldisc_available(const struct ldisc *d); /* characters a read could return now */
 /* At most one line in canonical mode. Only if ldisc_readable or in raw mode. 0 is an end of file

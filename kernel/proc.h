@@ -18,8 +18,7 @@ enum proc_state {
 	PROC_STOPPED, /* job control */
 	PROC_FROZEN,  /* at the user boundary, everything saved; owned by the migration handler */
 	PROC_ZOMBIE,
-	PROC_AWAY, /* stub: it runs on node `away_node`; only names, parent and exit status are kept
-		    */
+	PROC_AWAY, /* stub: it runs on node `away_node`; only names, parent and exit status are kept */
 };
 
 struct proc {

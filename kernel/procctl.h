@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Freezing, export and import of processes, and stubs: between procctl.c, image.c, freeze.c and
- * stub.c.
+ * Freezing, export and import of processes, and stubs: between procctl.c, image.c, freeze.c and stub.c.
  *
  * A process on its way (design 8; the owner is in brackets):
  *   source:       RUN .. -> proc_freeze -> FROZEN -> proc_get ...  [source]
- *                 FROZEN -> proc_thaw -> RUN (abort), or -> proc_release(AWAY) -> stub or nothing
- * [destination] destination:  proc_create -> NEW -> proc_set ... -> proc_thaw -> RUN [destination],
- * or proc_release(DROP) home:         stub (AWAY) -> proc_moved ... -> proc_exited -> ZOMBIE; or
- * absorbed when the process comes back
+ *                 FROZEN -> proc_thaw -> RUN (abort), or -> proc_release(AWAY) -> stub or nothing [destination]
+ *   destination:  proc_create -> NEW -> proc_set ... -> proc_thaw -> RUN [destination], or proc_release(DROP)
+ *   home:         stub (AWAY) -> proc_moved ... -> proc_exited -> ZOMBIE; or absorbed when the process comes back
  */
 #ifndef KERNEL_PROCCTL_H
 #define KERNEL_PROCCTL_H
@@ -34,8 +32,7 @@ i64 image_set(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len);
 int image_complete(const struct proc *p);
 
 /* stub.c */
-/* p, frozen here, runs on `node` now: free all of it, silently; what remains (perhaps) is a stub.
- */
+/* p, frozen here, runs on `node` now: free all of it, silently; what remains (perhaps) is a stub. */
 void stub_leave(struct proc *p, u32 node);
 /* The arriving copy takes the place of its stub here, if there is one. */
 void stub_absorb(struct proc *p);

@@ -12,7 +12,6 @@ struct trapframe;
  * current. May block. -EFAULT: no such stack, or the action has no restorer; *tf is then undefined.
  */
 int sigframe_push(struct proc *p, struct trapframe *tf, int sig, u64 mask);
-/* Undo it from the frame that tf->rsp points behind. Trusts nothing in it. May block. 0 or -EFAULT.
- */
+/* Undo it from the frame that tf->rsp points behind. Trusts nothing in it. May block. 0 or -EFAULT. */
 int sigframe_pop(struct proc *p, struct trapframe *tf);
 #endif

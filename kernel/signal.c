@@ -387,8 +387,7 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 			default_action(p, sig);
 	}
 	s->pending &= s->blocked | deliverable(s); /* the rest is ignored */
-	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed.
-	 */
+	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. */
 	signal_mask_undo(p);
 }
 

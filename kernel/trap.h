@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The register frame every entry into the kernel leaves at the top of the process's kernel stack.
- */
+/* The register frame every entry into the kernel leaves at the top of the process's kernel stack. */
 #ifndef KERNEL_TRAP_H
 #define KERNEL_TRAP_H
 #include "types.h"

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The TCP half of the NET service: listeners and connections of the other servers (abi/msg_net.h).
- */
+/* The TCP half of the NET service: listeners and connections of the other servers (abi/msg_net.h). */
 #ifndef NET_TCP_H
 #define NET_TCP_H
 
@@ -12,8 +11,7 @@ void tcp_service_start(void);
  * that one answer carries many frames. */
 void tcp_service_deliver(void);
 
-/* Every slow tick (node monotonic ns): repeat what had no room, end what waits for a silent peer.
- */
+/* Every slow tick (node monotonic ns): repeat what had no room, end what waits for a silent peer. */
 void tcp_service_tick(uint64_t now);
 
 /* A service died: end what it had. */

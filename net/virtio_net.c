@@ -220,8 +220,7 @@ static void reclaim(void)
 		pbuf_free(p);
 }
 
-/* The frame's parts as descriptors behind the header; 0: some of it is out of the device's reach.
- */
+/* The frame's parts as descriptors behind the header; 0: some of it is out of the device's reach. */
 static unsigned segments(const struct pbuf *p, struct virtio_seg *seg)
 {
 	unsigned n = 1;

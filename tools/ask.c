@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * ask switch SOCKET COMMAND...    one command to the switch; prints its answer; exit status 1 if it
- * was refused ask monitor SOCKET COMMAND...   one command to QEMU's human monitor; prints its
- * answer
+ * ask switch SOCKET COMMAND...    one command to the switch
+ * ask monitor SOCKET COMMAND...   one command to QEMU's human monitor
+ * Prints the answer. Exit status 1 if the switch refused the command.
  */
 #include <poll.h>
 #include <stdbool.h>

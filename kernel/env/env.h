@@ -87,8 +87,7 @@ int env_verdict(struct proc *p, u32 node, struct text *why);
 void env_bind(struct proc *p);
 void env_view(const struct proc *p, struct text *out);
 
-/* After each V or OV call: set the marker, keep the last value (called by the dispatcher; cheap).
- */
+/* After each V or OV call: set the marker, keep the last value (called by the dispatcher; cheap). */
 void env_note(struct proc *p, u32 row, i64 value);
 extern bool views_on; /* --no-views: markers, duplicates and `larger` off, to see why they matter */
 
@@ -105,8 +104,7 @@ struct check_state {
 void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns);
 /* p itself has set the clock (REALTIME) to value_ns: from here on it may be less than before. */
 void check_clock_was_set(struct proc *p, i64 value_ns);
-/* Somebody has set this node's clock: what p sees next is what it would see if it had never moved.
- */
+/* Somebody has set this node's clock: what p sees next is what it would see if it had never moved. */
 void check_clock_forget(struct proc *p);
 void check_same(struct proc *p, const char *what, i32 *first_seen, i32 value);
 /* What the child of a fork knows is what its parent knew, except its own names. */

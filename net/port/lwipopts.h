@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* How we configure lwIP 2.1.3: raw API, no threads, no timers of its own (net/stack.c drives TCP).
- */
+/* How we configure lwIP 2.1.3: raw API, no threads, no timers of its own (net/stack.c drives TCP). */
 #ifndef NET_PORT_LWIPOPTS_H
 #define NET_PORT_LWIPOPTS_H
 
@@ -63,8 +62,7 @@
 #define LWIP_TCP_RTO_TIME	   1000
 #define TCP_MSL			   1000
 #define TCP_SYNMAXRTX		   5
-/* Not the limit that matters: stack.c bounds the pause between repeats and the silence of a peer.
- */
+/* Not the limit that matters: stack.c bounds the pause between repeats and the silence of a peer. */
 #define TCP_MAXRTX 12
 /* The check counts receive buffers in lwIP's own pool; ours are the card's. */
 #define LWIP_DISABLE_TCP_SANITY_CHECKS 1

@@ -39,8 +39,7 @@ void *port_copy(void *dst, const void *src, size_t len)
 typedef uint64_t word64 __attribute__((may_alias, aligned(1)));
 typedef uint16_t word16 __attribute__((may_alias, aligned(1)));
 
-/* Both halves of a 64-bit load are added to 64-bit sums, so no carry is lost and none is handled.
- */
+/* Both halves of a 64-bit load are added to 64-bit sums, so no carry is lost and none is handled. */
 uint16_t port_chksum(const void *data, int len)
 {
 	const word64 *p = data;

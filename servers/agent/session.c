@@ -334,8 +334,7 @@ static void run_input(unsigned port, struct session *s)
 
 /* ---- command to client ---- */
 
-/* Move output from a pipe straight into the port's buffers; true when the pipe has no more for now.
- */
+/* Move output from a pipe straight into the port's buffers; true when the pipe has no more for now. */
 static bool drain(unsigned port, int *fd, enum agent_type type)
 {
 	while (*fd >= 0) {
@@ -361,8 +360,7 @@ static bool drain(unsigned port, int *fd, enum agent_type type)
 
 static void run_output(unsigned port, struct session *s)
 {
-	/* Looked at before the pipes are: what the command wrote before it ended is then in them.
-	 */
+	/* Looked at before the pipes are: what the command wrote before it ended is then in them. */
 	bool over = s->exited;
 
 	over = drain(port, &s->from_child[0], AGENT_STDOUT) && over;

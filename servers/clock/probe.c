@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 1. Every POLL_NS, A chooses the next node that is alive, B, and sends it a probe with A's time
- * t1.
+ * 1. Every POLL_NS, A chooses the next node that is alive, B, and sends it a probe with its time t1.
  * 2. B answers at once with t1, the time t2 of arrival, and the time t3 of the answer.
  * 3. A takes the time t4, and sends the next probe, until the burst is complete or one got lost.
  * 4. A filters the burst (offset.c) and publishes the result in the kernel's node table.

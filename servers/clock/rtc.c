@@ -19,8 +19,7 @@ enum {
 	A_UPDATING = 0x80,
 	B_UPDATE_IRQ = 0x10,
 	C_UPDATE_ENDED = 0x10,
-	/* An update takes 2 ms, a port access 30 ns or more: a chip still busy then is not there.
-	 */
+	/* An update takes 2 ms, a port access 30 ns or more: a chip still busy then is not there. */
 	BUSY_READS = 200000,
 	READ_TRIES = 5,
 };

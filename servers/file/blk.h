@@ -34,8 +34,7 @@ struct blkdev {
 	uint64_t reads, writes, flushes; /* transfers; for FS_CTL_COUNTERS */
 };
 
-/* The machine's first virtio disk. -ENODEV if there is none. `arena` bounds what alloc() can give.
- */
+/* The machine's first virtio disk. -ENODEV if there is none. `arena` bounds what alloc() can give. */
 int blk_virtio_open(struct blkdev **dev, size_t arena);
 
 #endif

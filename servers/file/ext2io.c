@@ -69,8 +69,7 @@ static errcode_t io_read(io_channel io, unsigned long long block, int count, voi
 	return 0;
 }
 
-/* Much of what libext2fs writes (bitmaps, descriptors) is what is there already: that costs no I/O.
- */
+/* Much of what libext2fs writes (bitmaps, descriptors) is what is there already: that costs no I/O. */
 static errcode_t io_write(io_channel io, unsigned long long block, int count, const void *data)
 {
 	struct bcache *c = io->private_data;

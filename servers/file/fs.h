@@ -25,10 +25,8 @@
 enum { FS_NAME_MAX = EXT2_NAME_LEN, FS_LINK_MAX = 32000, FS_SYMLINKS_MAX = 40 };
 enum { INODE_BUCKETS = 256, INODE_KEEP = 512 }; /* inodes without users that stay in memory */
 enum { NAME_BUCKETS = 1024, NAME_SHORT = 32 };	/* cached names; longer ones are not cached */
-enum {
-	FS_OP_BLOCKS = 96,
-	FS_OP_META = 64
-}; /* most blocks one operation allocates; dirties as metadata */
+/* The most blocks that one operation allocates, and dirties as metadata. */
+enum { FS_OP_BLOCKS = 96, FS_OP_META = 64 };
 
 /* An inode in memory. Stays as long as someone holds a reference; is written at the next
  * checkpoint. */
@@ -175,8 +173,7 @@ struct fs_copy {
 };
 /* Up to FS_IO_MAX bytes at off; returns bytes, 0 at the end. copy() reads block_mem. */
 long data_read(struct fs *fs, struct inode *ip, uint64_t off, size_t len, const struct fs_copy *to);
-/* Returns bytes written (fewer when the disk is full), or -ENOSPC if none. copy() fills block_mem.
- */
+/* Returns bytes written (fewer when the disk is full), or -ENOSPC if none. copy() fills block_mem. */
 long data_write(struct fs *fs, struct inode *ip, uint64_t off, size_t len,
 		const struct fs_copy *from);
 /* Change the length; what a longer file gains reads as zeros. */

@@ -376,8 +376,7 @@ static int64_t get_time(uint32_t sec, uint32_t extra)
 	return s * NS_PER_SEC + (extra >> EXT4_EPOCH_BITS);
 }
 
-/* An inode from an old tool may have no room for the extra words; they are then zero and stay so.
- */
+/* An inode from an old tool may have no room for the extra words; they are then zero and stay so. */
 static bool has_extra(const struct inode *ip)
 {
 	return ip->d.i_extra_isize >= sizeof(ip->d) - EXT2_GOOD_OLD_INODE_SIZE;
@@ -405,8 +404,7 @@ void inode_touched(struct fs *fs, struct inode *ip)
 	inode_dirty(fs, ip);
 }
 
-/* The stamp {this node, boot, counter}: the boot is in it because a crash may undo counter steps.
- */
+/* The stamp {this node, boot, counter}: the boot is in it because a crash may undo counter steps. */
 void inode_changed(struct fs *fs, struct inode *ip)
 {
 	inode_set_times(ip, FS_TIME_OMIT, FS_TIME_NOW, fs_now());

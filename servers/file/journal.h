@@ -39,8 +39,7 @@ int journal_open(struct journal *j, struct blkdev *dev, unsigned bsize, uint64_t
 		 uint32_t len);
 void journal_close(struct journal *j);
 
-/* Redo the committed updates in the log, if any, then empty it. Number of blocks written, or errno.
- */
+/* Redo the committed updates in the log, if any, then empty it. Number of blocks written, or errno. */
 int journal_replay(struct journal *j);
 
 /* Most blocks of one commit. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents: FS_READ, FS_WRITE, FS_READDIR, FS_TRUNCATE, FS_FTRUNCATE, FS_FSYNC, FS_SYNC, FS_STATFS.
- */
+/* Contents: FS_READ, FS_WRITE, FS_READDIR, FS_TRUNCATE, FS_FTRUNCATE, FS_FSYNC, FS_SYNC, FS_STATFS. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

@@ -3,12 +3,9 @@
  * Requests between file servers. A request for another node's tree travels to that node's file
  * server as it is, with what it brings in bulk, and the answer comes back the same way:
  *
- *   1. kernel -> own server      FS_*, tree K               (remote.c: an entry of the pending
- * table)
- *   2. own server -> server K    PEER_FS_REQUEST, id        (custodian.c: executed as if it were
- * local)
- *   3. server K -> own server    PEER_FS_REPLY, same id     (remote.c: copied out, answered, entry
- * freed)
+ *   1. kernel -> own server    FS_*, tree K            remote.c: an entry of the pending table
+ *   2. own server -> server K  PEER_FS_REQUEST, id     custodian.c: executed as if it were local
+ *   3. server K -> own server  PEER_FS_REPLY, same id  remote.c: copied out, answered, entry freed
  *
  * Nobody waits: 1 and 3 are different turns of the event loop. Frames can be lost when a connection
  * fails, so 2 is repeated, after a failure and when an answer takes long. A custodian keeps the

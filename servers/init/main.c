@@ -19,8 +19,7 @@
 #define STATE_FILE "/var/lib/whimbrel/state"
 #define CONSOLE	   "/dev/console"
 
-/* In this order; each finds the earlier ones already started. The file server came with the kernel.
- */
+/* In this order; each finds the earlier ones already started. The file server came with the kernel. */
 static struct server {
 	unsigned service;
 	const char *path;
@@ -122,8 +121,7 @@ static void on_children(void *arg, uint64_t bits)
 				servers[i].pid = 0;
 			}
 		if (pid == shell_pid) {
-			/* At once for a user who typed exit; once a second if it cannot even start.
-			 */
+			/* At once for a user who typed exit; once a second if it cannot even start. */
 			serve_timer(&shell_timer, shell_started + SERVE_SEC, start_shell, NULL);
 			shell_pid = 0;
 		}

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process image: one versioned, self-describing stream for migration and, later, for
- * checkpoints on disk (design 5; the disk is one more vertex, HMF 3.2).
+ * The process image: one versioned, self-describing stream for migration and, later, for checkpoints
+ * on disk (design 5; the disk is one more vertex, HMF 3.2).
  *
  *   struct image_header, then records: struct image_record, payload, zeros up to a multiple of 8.
  *
- * The encoder is pulled for bytes and reads the frozen process through a function with the contract
- * of wh_proc_get; the decoder is fed bytes in pieces of any size and writes through one with the
- * contract of wh_proc_set. So neither does I/O, and the host tests run the same code on a process
- * of their own. All numbers are little endian. The digest is XXH64 (seed 0) over every byte before
- * the END payload.
+ * The encoder is pulled for bytes and reads the frozen process through a function with the contract of
+ * wh_proc_get; the decoder is fed bytes in pieces of any size and writes through one with the contract
+ * of wh_proc_set. So neither does I/O, and the host tests run the same code on a process of their own.
+ * All numbers are little endian. The digest is XXH64 (seed 0) over every byte before the END payload.
  */
 #ifndef SERVERS_LIB_IMAGE_H
 #define SERVERS_LIB_IMAGE_H

@@ -72,8 +72,7 @@ static int check_record(struct image_decoder *d, const struct image_record *r)
 	if (r->bytes < record[r->type].least || r->bytes > record[r->type].most)
 		return reject(d, -EPROTO, "%s record of %llu bytes", record[r->type].name,
 			      (unsigned long long)r->bytes);
-	/* Each one once and in order; pages of both kinds after the regions, as many as there are.
-	 */
+	/* Each one once and in order; pages of both kinds after the regions, as many as there are. */
 	bool pages = r->type == IMAGE_ZERO || r->type == IMAGE_PAGE_RECORD;
 	unsigned expected = d->last + 1;
 	if (d->last >= IMAGE_REGIONS)

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* XXH64 with seed 0, written from its specification: eight bytes at a time, four lanes, no tables.
- */
+/* XXH64 with seed 0, written from its specification: eight bytes at a time, four lanes, no tables. */
 #include "image.h"
 
 #include <string.h>

@@ -46,8 +46,7 @@ struct net_stream {
 	unsigned refs;			     /* requests on their way and callbacks on the stack */
 	bool connecting, receiving, sending; /* such a request is on its way */
 	bool paused, want_room;
-	bool close_later; /* DEAD, but the net server could not be told yet; counts as a reference
-			   */
+	bool close_later; /* DEAD, but the net server could not be told yet; counts as a reference */
 	bool orphan;	  /* the net server was gone when asked: goes down at the next retry */
 	uint8_t *rx;
 	size_t rx_cap;
@@ -252,8 +251,7 @@ static void on_received(void *arg, const struct wh_msg *reply)
 	int n = reply->status;
 
 	if (s->state == UP && n > 0 && (size_t)n <= s->rx_cap) {
-		if (s->ops->on_data) /* still `receiving`: nothing may be asked into this buffer yet
-				      */
+		if (s->ops->on_data) /* still `receiving`: nothing may be asked into this buffer yet */
 			s->ops->on_data(s, s->rx, n);
 		s->receiving = false;
 		if ((size_t)n == s->rx_cap && n < NET_IO_MAX)

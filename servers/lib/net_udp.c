@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Datagrams of net.h: one receive request is always waiting at the net server for each bound port.
- */
+/* Datagrams of net.h: one receive request is always waiting at the net server for each bound port. */
 #include <errno.h>
 #include <string.h>
 

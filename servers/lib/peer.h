@@ -45,8 +45,7 @@ struct peer_ops {
 	void (*on_room)(unsigned node);
 };
 
-/* Start listening on this service's port (services.def) and remember ops. Once, before peer_send.
- */
+/* Start listening on this service's port (services.def) and remember ops. Once, before peer_send. */
 void peer_start(unsigned svc, const struct peer_ops *ops);
 
 /*

@@ -158,8 +158,7 @@ static int collect(struct peer_decoder *d, const uint8_t **p, size_t *len, peer_
 	return deliver(d, (const struct peer_frame *)(void *)d->buf, fn, arg);
 }
 
-/* The frame that starts at p, if all of it is in this chunk: delivered where it is. 1: it is not.
- */
+/* The frame that starts at p, if all of it is in this chunk: delivered where it is. 1: it is not. */
 static int in_place(struct peer_decoder *d, const uint8_t **p, size_t *len, peer_frame_fn fn,
 		    void *arg)
 {
@@ -187,8 +186,7 @@ int peer_decode(struct peer_decoder *d, const void *data, size_t len, peer_frame
 	while (len > 0 && !d->broken) {
 		int err = 1;
 
-		/* A collected frame may have ended anywhere in the chunk: only aligned ones stay.
-		 */
+		/* A collected frame may have ended anywhere in the chunk: only aligned ones stay. */
 		if (d->have == 0 && (uintptr_t)p % WORD == 0)
 			err = in_place(d, &p, &len, fn, arg);
 		if (err > 0)

@@ -52,8 +52,7 @@ uint32_t peer_check_end(uint64_t sum);
 void peer_frame_make(struct peer_frame *f, uint64_t number, uint32_t type, uint64_t id,
 		     const void *hdr, size_t hlen, const void *payload, size_t plen);
 
-/* Receives one intact frame; body is 8-byte aligned. Returning nonzero stops the decoder for good.
- */
+/* Receives one intact frame; body is 8-byte aligned. Returning nonzero stops the decoder for good. */
 typedef int (*peer_frame_fn)(void *arg, const struct peer_frame *f, const void *body);
 
 /* The state of one incoming byte stream. Zeroed = fresh. */

@@ -360,8 +360,7 @@ void serve_run(void)
 	static struct wh_event ev;
 
 	for (;;) {
-		/* What is there already, without sleeping; then what is due; then what was batched.
-		 */
+		/* What is there already, without sleeping; then what is due; then what was batched. */
 		long got = 0;
 
 		for (unsigned n = 0; n < BATCH && (got = next_event(&ev, 0)) == 0; n++)

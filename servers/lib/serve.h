@@ -33,8 +33,7 @@ enum {
 	SERVE_LOG_LINE = 240,	 /* bytes of one log line; longer ones are cut */
 };
 
-/* Become service `svc` (wh_register) and make log lines unbuffered. Dies when the kernel refuses.
- */
+/* Become service `svc` (wh_register) and make log lines unbuffered. Dies when the kernel refuses. */
 void serve_init(unsigned svc);
 
 /* Fetch and dispatch events for ever. */
@@ -50,8 +49,7 @@ _Noreturn void serve_run(void);
  */
 typedef void (*serve_handler)(const struct wh_event *ev);
 
-/* Handle requests of this type. Types without a row are answered -ENOSYS. WH_MSG_CTL is a type too.
- */
+/* Handle requests of this type. Types without a row are answered -ENOSYS. WH_MSG_CTL is a type too. */
 void serve_on(uint32_t type, serve_handler handler);
 
 /* Answer with a status and an empty body; or with a whole message. A requester that has died

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Copy with unrolled 8-byte moves. See wmem.h; module.mk keeps the compiler from vectorising this.
- */
+/* Copy with unrolled 8-byte moves. See wmem.h; module.mk keeps the compiler from vectorising this. */
 #include <stdint.h>
 
 #include "wmem.h"

@@ -44,8 +44,7 @@ bool cluster_outcast(void);
  */
 int cluster_fence(uint32_t node, char *why, size_t size);
 
-/* Table `nodes`, and the part of table `load` about other nodes. Return the length, below `size`.
- */
+/* Table `nodes`, and the part of table `load` about other nodes. Return the length, below `size`. */
 size_t cluster_nodes_text(char *text, size_t size);
 size_t cluster_load_text(char *text, size_t size);
 

@@ -3,8 +3,8 @@
  * The load server: measures, reports, listens, decides. A few times a second it
  *   1. takes this node's load from the kernel,
  *   2. judges which nodes are alive, and reports to all of them (cluster.c),
- *   3. asks the policy (policy.c) and, if it says so, asks the migration handler for a move
- * (moves.c). All other nodes do the same, for themselves; there is no master.
+ *   3. asks the policy (policy.c) and, if it says so, the migration handler for a move (moves.c).
+ * All other nodes do the same, for themselves; there is no master.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -12,8 +12,7 @@
 
 #include "report.h"
 
-/* Ask for the process to be moved. `done` is called when one ended. False: the handler takes none.
- */
+/* Ask for the process to be moved. `done` is called when one ended. False: the handler takes none. */
 bool moves_start(int32_t pid, const char *comm, uint32_t node, void (*done)(void));
 
 /* Moves under way. */

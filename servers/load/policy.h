@@ -3,7 +3,7 @@
  * The load balancing policy of the 1996 thesis, §4.3.4, as a pure function: (this node's load, the
  * other nodes, parameters, processes that could move, threshold) -> (what to do, new threshold).
  * No I/O, no clock, no memory of its own: the load server, the unit tests and the simulation in
- * tests/host/test_policy.c run this same file.
+ * tests/host/test_policy_sim.c run this same file.
  *
  * Sender initiated, decided at every node for itself. Load is the average length of the run queue,
  * in thousandths ("milli"). The words are the thesis's: SelfLoad, LoadMin, LoadThreshold, T0,

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The migration handler of one node as pure state machines (design 8; Lu & Liu IV).
- * Messages, timers and answers go in; effects come out of a queue and the caller executes them.
- * Nothing here does I/O, allocates or reads a clock, so the server (main.c) and the deterministic
- * simulator (tests/sim) run the very same code. docs/migration-protocol.md explains the protocol.
+ * Messages, timers and answers go in; effects come out of a queue and the caller executes them. Nothing
+ * here does I/O, allocates or reads a clock, so the server (main.c) and the deterministic simulator
+ * (tests/sim) run the very same code. docs/migration-protocol.md explains the protocol.
  *
- * source.c  the source host's half of a migration        target.c  the destination host's, its
- * mirror notice.c  what the home node of a process is told      signal.c  signals for processes
- * that are away machine.c incarnations and fences, dispatch, the effect queue
+ * source.c  the source host's half of a migration        target.c  the destination host's, its mirror
+ * notice.c  what the home node of a process is told      signal.c  signals for processes that are away
+ * machine.c incarnations and fences, dispatch, the effect queue
  */
 #ifndef WHIMBREL_MIGRATE_MACHINE_H
 #define WHIMBREL_MIGRATE_MACHINE_H

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The migration handler: what the kernel, the peers and the node table say goes into the machines.
- */
+/* The migration handler: what the kernel, the peers and the node table say goes into the machines. */
 #include <cpuid.h>
 #include <errno.h>
 #include <stdio.h>

@@ -287,8 +287,7 @@ __attribute__((format(printf, 1, 2))) static void put(const char *fmt, ...)
 		text_len += (size_t)n;
 }
 
-/* One line per ended move, oldest first, fields separated by tabs; the newest fit the asker's room.
- */
+/* One line per ended move, oldest first, fields separated by tabs; the newest fit the asker's room. */
 static void ctl_log(const struct serve_ctl *c)
 {
 	text_len = 0;

@@ -338,8 +338,7 @@ static void answer_ask(struct mg_node *n, const struct wire_msg *m)
 	r->u.where.inc = n->inc;
 }
 
-/* H: head.serial repeats the epoch of the question, so that an answer counts for that round only.
- */
+/* H: head.serial repeats the epoch of the question, so that an answer counts for that round only. */
 static void answered(struct mg_node *n, const struct wire_msg *m)
 {
 	const struct wire_head *h = &m->head;

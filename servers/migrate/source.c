@@ -352,8 +352,7 @@ void source_message(struct mg_node *n, const struct wire_msg *m)
 		effect(n, s, MG_FREEZE);
 		break;
 	case WIRE_REFUSE:
-		/* D refuses only what it does not hold; after PREPARED that cannot be this attempt.
-		 */
+		/* D refuses only what it does not hold; after PREPARED that cannot be this attempt. */
 		if (s->state != S_COMMIT)
 			give_up(n, s, MG_REFUSED, "node %u: %.*s", s->dest, WIRE_TEXT - 20,
 				m->u.refuse.reason);

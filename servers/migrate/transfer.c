@@ -135,8 +135,7 @@ static long expected(const struct arriving *a, const struct wh_pinfo *info)
 		       : -EINVAL;
 }
 
-/* A zero page of anonymous memory comes by itself at the first touch; over a file it must be there.
- */
+/* A zero page of anonymous memory comes by itself at the first touch; over a file it must be there. */
 static long set_zero(struct arriving *a, uint64_t at)
 {
 	static const uint8_t zero[IMAGE_PAGE];

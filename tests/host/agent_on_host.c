@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The agent's sessions on the host: servers/agent/session.c as it is, with UNIX sockets for ports.
- * tests/test_agent.py runs the same checks against this (under the sanitizers) and against the
- * agent of a booted node. agent_on_host DIR      serves DIR/a1-1.sock .. a1-8.sock
+ * The agent's sessions on the host: servers/agent/session.c as it is, with UNIX sockets for ports. tests/test_agent.py runs the same
+ * checks against this (under the sanitizers) and against the agent of a booted node.
+ *   agent_on_host DIR      serves DIR/a1-1.sock .. a1-8.sock
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* init's boot record: a new incarnation and unused serials at every boot, whatever is in the file.
- */
+/* init's boot record: a new incarnation and unused serials at every boot, whatever is in the file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>

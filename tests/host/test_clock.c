@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The clock server's pure parts: the battery clock's calendar, and the estimate of a peer's offset.
- */
+/* The clock server's pure parts: the battery clock's calendar, and the estimate of a peer's offset. */
 #include "offset.h"
 #include "rtc.h"
 

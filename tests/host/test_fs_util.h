@@ -53,8 +53,7 @@ struct test_disk {
 };
 void disk_open(struct test_disk *d, const char *path);
 void disk_close(struct test_disk *d);
-/* The power fails now: of the writes not flushed each is on the disk or not, as `r` will have it.
- */
+/* The power fails now: of the writes not flushed each is on the disk or not, as `r` will have it. */
 void disk_lose_power(struct test_disk *d, struct rng *r);
 
 /* mke2fs -t ext2 with these further arguments; the path is in a fresh temporary directory. */

@@ -230,8 +230,7 @@ static struct bytes encode(struct process *p, size_t piece)
 	return b;
 }
 
-/* In pieces of at most `piece` bytes, each in an allocation of its own so that ASan sees its end.
- */
+/* In pieces of at most `piece` bytes, each in an allocation of its own so that ASan sees its end. */
 static int decode(const uint8_t *p, size_t len, size_t piece, struct process *into,
 		  struct image_decoder *d)
 {

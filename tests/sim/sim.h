@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Deterministic simulator of the migration handlers: the real machines of servers/migrate on up to
- * four nodes in virtual time, over a network that loses, repeats, delays and cuts, on nodes that
- * crash and come back. Everything random comes from one seed per run, so a failing run replays.
+ * four nodes in virtual time, over a network that loses, repeats, delays and cuts, on nodes that crash
+ * and come back. Everything random comes from one seed per run, so a failing run replays.
  *
- * world.c  event queue, network, nodes and the model of a kernel   check.c  the truth and the
- * invariants main.c   scenarios, options, summary
+ * world.c  event queue, network, nodes and the model of a kernel   check.c  the truth and the invariants
+ * main.c   scenarios, options, summary
  */
 #ifndef TESTS_SIM_H
 #define TESTS_SIM_H

@@ -381,8 +381,7 @@ static void boot(uint32_t k)
 	mg_init(&d->m, k, d->inc, sim.par.nodes, &par, features);
 }
 
-/* The failure detector: every node hears of k's incarnation, or of the operator's word, some time.
- */
+/* The failure detector: every node hears of k's incarnation, or of the operator's word, some time. */
 static void news(uint32_t k, enum event_kind kind)
 {
 	for (uint32_t j = 1; j <= sim.par.nodes; j++) {

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Commands to the switch. Several may come on one connection; each is answered by text and a last
- * line `ok` or `error: why`. loss K PCT | dup K PCT | reorder K PCT | delay K MS     K = node
- * number or `all`; both directions of its cable partition 1,2 3    groups that hear each other
- * only; nodes not named form one more group heal               no partition, no faults stats | pcap
- * FILE | pcap off | quit
+ * line `ok` or `error: why`.
+ *   loss K PCT | dup K PCT | reorder K PCT | delay K MS
+ *                      K = node number or `all`; both directions of its cable
+ *   partition 1,2 3    groups that hear each other only; nodes not named form one more group
+ *   heal               no partition, no faults
+ *   stats | pcap FILE | pcap off | quit
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Capture file: pcap with nanosecond time stamps of the host's real-time clock, link type Ethernet.
- */
+/* Capture file: pcap with nanosecond time stamps of the host's real-time clock, link type Ethernet. */
 #include <stdio.h>
 #include <time.h>
 

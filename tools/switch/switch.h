@@ -92,8 +92,7 @@ void pcap_close(void);
 void pcap_frame(const uint8_t *frame, size_t len);
 void pcap_flush(void);
 
-/* ctl.c: the control socket, one command per line, answered by text and a line `ok` or `error: why`
- */
+/* ctl.c: the control socket, one command per line, answered by text and a line `ok` or `error: why` */
 void ctl_accept(struct lan *lan, int listen_fd);
 void ctl_readable(struct lan *lan, int fd);
 

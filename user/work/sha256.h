@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* SHA-256 (FIPS 180-4) of messages that fit one block, and the iterated password hash made of it.
- */
+/* SHA-256 (FIPS 180-4) of messages that fit one block, and the iterated password hash made of it. */
 #ifndef SHA256_H
 #define SHA256_H
 

@@ -50,8 +50,7 @@ void work_progress(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Print "NAME: reason" and end the program with status 1. errno is shown when it is not 0. */
 _Noreturn void work_die(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* Flush and close the files. Returns the exit status: `status`, or 1 if a result was not written.
- */
+/* Flush and close the files. Returns the exit status: `status`, or 1 if a result was not written. */
 int work_end(int status);
 
 /* splitmix64: 64 bits of state, every seed is good, the same sequence everywhere. */

@@ -145,8 +145,7 @@ long wh_send(unsigned svc, const struct wh_msg *m, uint64_t cookie, void *bulk, 
 	return 0;
 }
 
-/* The library needs it only to refuse a connection when it has no room, which is not tested here.
- */
+/* The library needs it only to refuse a connection when it has no room, which is not tested here. */
 long wh_call(unsigned svc, struct wh_msg *m, void *bulk, size_t len, unsigned flags)
 {
 	(void)svc;
