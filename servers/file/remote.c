@@ -54,6 +54,47 @@ static void fail(struct pending *p, const char *why)
 	release(p);
 }
 
+/*
+ * Nobody will wait for this any longer. An FS_OPEN may have been executed, or may be yet: go on asking, for the hold
+ * that it made has to be closed (remote_reply). The path is gone with the requester, so if it was not executed it
+ * fails now.
+ */
+static void give_up(struct pending *p, const char *why)
+{
+	if (!p->waited_for || p->l.r.msg.type != FS_OPEN) {
+		fail(p, why);
+		return;
+	}
+	struct wh_msg request = p->l.r.msg;
+
+	serve_log("request %u to the tree of node %u failed: %s", request.type, p->node, why);
+	p->l.r.msg.status = -EIO;
+	local_answer(&p->l);
+	p->l.r.msg = request;
+	p->waited_for = false;
+}
+
+static uint64_t hold_of(const struct pending *p)
+{
+	const struct wh_msg *m = &p->l.r.msg;
+
+	return m->type == FS_CLOSE   ? WH_BODY(m, const struct fs_hold_req)->hold
+	       : m->type == FS_ADOPT ? WH_BODY(m, const struct fs_adopt)->hold
+				     : 0;
+}
+
+/*
+ * A process can come, go and come back while an answer is lost: a repeated FS_CLOSE must not undo a later
+ * FS_ADOPT of the same hold, nor the other way round. The older one is not repeated any more; done or not,
+ * the newer one leaves the ownership right.
+ */
+static void overtake(uint32_t node, uint32_t type, uint64_t hold)
+{
+	for (struct pending *p = table; p < table + REMOTE_MAX; p++)
+		if (p->id && p->node == node && p->l.r.msg.type == type && hold_of(p) == hold)
+			fail(p, "overtaken by its opposite");
+}
+
 static bool two_paths(uint32_t type)
 {
 	return type == FS_SYMLINK || type == FS_LINK || type == FS_RENAME;
@@ -120,16 +161,45 @@ static void tick(void *arg)
 		if (!p->id)
 			continue;
 		if (p->waited_for && now >= p->deadline)
-			fail(p, "no answer");
+			give_up(p, "no answer");
 		else if (!p->sent || now >= p->repeat_at)
 			send_again(p);
 	}
 	arm();
 }
 
-void remote_forward(struct local_request *l, uint32_t node)
+/* A table entry, sent. There is one free. */
+static void enter(const struct local_request *l, uint32_t node, bool waited_for)
 {
 	unsigned i = first_free;
+	struct pending *p = &table[i];
+
+	first_free = p->next_free;
+	in_use++;
+	*p = (struct pending){.id = ++serial << 16 | i,
+			      .l = *l,
+			      .node = node,
+			      .waited_for = waited_for,
+			      .once = !fs_idempotent(l->r.msg.type),
+			      .deadline = wh_now() + REMOTE_PATIENCE};
+	send(p);
+	arm();
+}
+
+/* Close a hold that nobody here knows of. A free entry is there: that of the FS_OPEN. */
+static void close_hold(uint32_t node, uint64_t hold)
+{
+	struct wh_msg m = {.type = FS_CLOSE};
+	struct local_request l;
+
+	*WH_BODY(&m, struct fs_hold_req) =
+		(struct fs_hold_req){.tree = node, .owner = tree->fs.node, .hold = hold};
+	local_request(&l, 0, &m, 0, WH_BULK_NONE, tree->fs.node);
+	enter(&l, node, false);
+}
+
+void remote_forward(struct local_request *l, uint32_t node)
+{
 	uint32_t type = l->r.msg.type;
 
 	if (node == 0 || node > node_count || !fs_known(type)) {
@@ -141,31 +211,28 @@ void remote_forward(struct local_request *l, uint32_t node)
 		local_answer(l);
 		return;
 	}
-	if (type == FS_CLOSE)
-		base_forget(node, WH_BODY(&l->r.msg, struct fs_hold_req)->hold);
-	if (i >= REMOTE_MAX) {
+	if (type == FS_CLOSE) {
+		uint64_t hold = WH_BODY(&l->r.msg, struct fs_hold_req)->hold;
+
+		base_forget(node, hold);
+		overtake(node, FS_ADOPT, hold);
+	}
+	if (type == FS_ADOPT)
+		overtake(node, FS_CLOSE, WH_BODY(&l->r.msg, struct fs_adopt)->hold);
+	if (first_free >= REMOTE_MAX) {
 		serve_log("too many requests to other nodes");
 		l->r.msg.status = -EIO;
 		local_answer(l);
 		return;
 	}
-	struct pending *p = &table[i];
+	bool waited_for = type != FS_CLOSE;
 
-	first_free = p->next_free;
-	in_use++;
-	*p = (struct pending){.id = ++serial << 16 | i,
-			      .l = *l,
-			      .node = node,
-			      .waited_for = type != FS_CLOSE,
-			      .once = !fs_idempotent(type),
-			      .deadline = wh_now() + REMOTE_PATIENCE};
-	if (!p->waited_for) {
+	if (!waited_for) {
 		struct wh_msg done = {.type = type};
 
 		serve_answer(l->id, &done);
 	}
-	send(p);
-	arm();
+	enter(l, node, waited_for);
 }
 
 void remote_reply(unsigned node, uint64_t id, const void *body, size_t len)
@@ -196,7 +263,12 @@ void remote_reply(unsigned node, uint64_t id, const void *body, size_t len)
 			r->msg.status = -EFAULT;
 		local_answer(&p->l);
 	}
+	bool closing = !p->waited_for && type == FS_OPEN && r->msg.status >= 0;
+	uint64_t hold = WH_BODY(&r->msg, struct fs_opened)->hold;
+
 	release(p);
+	if (closing)
+		close_hold(node, hold);
 }
 
 static void resend(unsigned node, bool unsent_only)

@@ -13,8 +13,9 @@
  * (the load server says so, or it has a new incarnation) or REMOTE_PATIENCE has passed, the caller
  * gets -EIO and the log a line.
  *
- * FS_CLOSE is answered at once and repeated until the custodian has it or is dead: nobody waits for
- * it, but a lost one would keep a lock.
+ * FS_CLOSE is answered at once and repeated until the custodian has it or is dead: nobody waits for it, but a
+ * lost one would keep a lock. An FS_OPEN whose caller has given up is followed until its hold, if it made one, is
+ * closed again.
  */
 #ifndef FILE_REMOTE_H
 #define FILE_REMOTE_H
@@ -33,7 +34,7 @@ struct peer_fs_reply { /* followed by the bulk that the answer fills, from the h
 	struct wh_msg msg;
 };
 
-#define REMOTE_PATIENCE (15 * SERVE_SEC)
+#define REMOTE_PATIENCE (10 * SERVE_SEC)
 #define REMOTE_REPEAT	(3 * SERVE_SEC) /* ask again when there is no answer */
 enum { REMOTE_MAX = 512, CUSTODIAN_KEPT = 256 };
 

@@ -101,6 +101,7 @@ static struct frame queue[FRAMES];
 static unsigned queued, sent, breaks;
 static unsigned break_every; /* one in so many deliveries is a failure instead; 0: never */
 static bool dead;	     /* node 2 hears nothing */
+static bool lose_answers;
 static uint64_t incarnation_two = 5;
 
 static void lose_all(void)
@@ -148,7 +149,9 @@ static void pump(void)
 		struct frame f = queue[0];
 
 		memmove(queue, queue + 1, --queued * sizeof(queue[0]));
-		if (f.to == 2)
+		if (f.to == 1 && lose_answers)
+			breaks++;
+		else if (f.to == 2)
 			custodian_request(1, 9, f.id, f.body, f.len);
 		else
 			remote_reply(2, f.id, f.body, f.len);
@@ -359,6 +362,45 @@ static void dead_custodian(void)
 	test_ok(name);
 }
 
+/* A hold that comes, goes and comes back while answers are lost stays owned; one that is given up does not. */
+static void ownership(void)
+{
+	const char *name = "ownership";
+	struct fs_opened l, o;
+
+	while (remote_pending())
+		pump();
+	unsigned before = two.holds.count; /* of the test before: its close was lost with the node */
+
+	EXPECT(name, c_open(&local, "/prog", O_RDONLY, 0, &l), 0);
+	EXPECT(name, c_adopt(&remote, l.hold, 1, 9), 0);
+	/* Executed, but the answer is lost. */
+	EXPECT(name, c_close(&remote, l.hold), 0);
+	pump();
+	lose_all();
+	EXPECT(name, c_adopt(&remote, l.hold, 1, 9), 0);
+	remote_down(2);
+	for (unsigned i = 0; i < 20; i++)
+		if (remote_pending())
+			pump();
+	EXPECT(name, c_bind(&remote, l.hold, &o), 0);
+	EXPECT(name, c_close(&remote, l.hold), 0);
+	EXPECT(name, c_close(&local, l.hold), 0);
+	while (remote_pending())
+		pump();
+	EXPECT(name, two.holds.count, before);
+
+	/* An open that is executed, but whose answers are all lost until the caller has given up. */
+	lose_answers = true;
+	EXPECT(name, c_open(&remote, "/prog", O_RDONLY, 0, &o), -EIO);
+	EXPECT(name, two.holds.count, before + 1);
+	lose_answers = false;
+	while (remote_pending())
+		pump();
+	EXPECT(name, two.holds.count, before);
+	test_ok(name);
+}
+
 int main(void)
 {
 	start();
@@ -366,6 +408,7 @@ int main(void)
 	base_files();
 	garbage();
 	dead_custodian();
+	ownership();
 	tree_unmount(&one);
 	tree_unmount(&two);
 	disk_close(&disk_one);
