@@ -57,6 +57,7 @@ static void show_stats(const struct serve_ctl *c)
 	row(&t, "card", "sent_bytes", n->tx_bytes);
 	row(&t, "card", "bad", n->rx_bad);
 	row(&t, "card", "no_room", n->rx_no_room);
+	row(&t, "card", "buffers_held", n->rx_held);
 	row(&t, "card", "copied_in", n->rx_copied);
 	row(&t, "card", "copied_out", n->tx_copied);
 	row(&t, "card", "full", n->tx_full);

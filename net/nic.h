@@ -21,6 +21,7 @@ struct nic_stats {
 	uint64_t rx_bad;     /* impossible lengths, dropped */
 	uint64_t rx_no_room; /* dropped for want of memory */
 	uint64_t rx_copied;  /* moved out of a card's buffer because few were left */
+	uint64_t rx_held;    /* buffers with the stack now: 0 when all is read */
 	uint64_t tx_full;    /* refused: no descriptors or no memory */
 	uint64_t tx_copied;  /* payload was not in the card's reach */
 };

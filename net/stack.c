@@ -165,15 +165,14 @@ static void bound_timeouts(void)
 	}
 }
 
+/* Dropped frames, without those for a port where nobody listens: that is how a node looks while it boots, and
+ * netstats shows them (bad_protocol). */
 static uint32_t junk_count(void)
 {
-	const struct stats_proto *s[] = {&lwip_stats.link, &lwip_stats.etharp, &lwip_stats.ip,
-					 &lwip_stats.icmp, &lwip_stats.udp,    &lwip_stats.tcp};
-	uint32_t n = (uint32_t)nic_stats()->rx_bad + runts;
+	const struct stats_ *s = &lwip_stats;
 
-	for (unsigned i = 0; i < sizeof(s) / sizeof(*s); i++)
-		n += s[i]->chkerr + s[i]->lenerr + s[i]->proterr + s[i]->opterr + s[i]->drop;
-	return n;
+	return (uint32_t)nic_stats()->rx_bad + runts + s->link.drop + s->etharp.drop + s->ip.drop +
+	       s->icmp.drop + (s->udp.drop - s->udp.proterr) + (s->tcp.drop - s->tcp.proterr);
 }
 
 /* At most one line a second, whatever comes. */
@@ -183,8 +182,7 @@ static void log_junk(uint64_t now)
 
 	if (n == junk_logged || now < junk_at + JUNK_NS)
 		return;
-	serve_log("dropped %u frames that were damaged, malformed or for nobody here",
-		  n - junk_logged);
+	serve_log("dropped %u damaged or malformed frames", n - junk_logged);
 	junk_logged = n;
 	junk_at = now;
 }

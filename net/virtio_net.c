@@ -71,6 +71,7 @@ void *nic_memory(size_t bytes)
 
 const struct nic_stats *nic_stats(void)
 {
+	stats.rx_held = RX_BUFFERS - free_count - (rx.size - rx.free);
 	return &stats;
 }
 
