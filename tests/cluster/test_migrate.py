@@ -4,7 +4,6 @@ import hashlib
 import random
 import shutil
 import subprocess
-import time
 
 import pytest
 
@@ -42,11 +41,13 @@ def test_names_look_the_same(c, directory):
 
 # ---- files
 
-def files_rounds(c, directory, route):
-    """t_files, moved along the route, one node a round."""
+def files_rounds(c, directory, route, while_away=None):
+    """t_files, moved along the route, one node a round. while_away() is called before the first move."""
     p = Program(c, 1, f"t_files {directory} {len(route)}")
     for k, node in enumerate(route, 1):
         wait_sign(c, 1, directory, f"ready-{k}")
+        if k == 1 and while_away:
+            while_away()
         p.move(node)
         if k == 1:  # not used yet on this node
             c.sh(1, f"rm {directory}/gone")
@@ -56,12 +57,11 @@ def files_rounds(c, directory, route):
 
 
 def test_open_files_and_a_lock(c, directory):
-    tries = None
-    p = None
+    started = []
+    tries = lambda: started.append(Program(c, 1, f"t_lock {directory}/lock {directory}"))
     try:
-        c.sh(1, f": >{directory}/lock")
-        p = files_rounds_with_lock(c, directory)
-        p, tries = p
+        started.append(files_rounds(c, directory, [2, 3, 1, 2], tries))
+        tries, p = started
         sign(c, 1, directory, "unlock-tries-end")
         out = tries.end_well()
         count = int(out.split("tries ")[1])
@@ -70,28 +70,10 @@ def test_open_files_and_a_lock(c, directory):
         sign(c, 1, directory, "end")
         p.end_well()
         assert c.exec(1, "t_lock", f"{directory}/lock").returncode == 0, "the lock outlived its owner"
-        assert "gone" not in c.sh(1, f"ls {directory}"), "the unlinked file came back"
+        assert "gone" not in c.sh(1, f"ls {directory}").split(), "the unlinked file came back"
     finally:
-        for each in (p, tries):
-            if each:
-                each.kill()
-
-
-def files_rounds_with_lock(c, directory):
-    """As files_rounds, while another process tries to get the lock from the end of the first step on."""
-    route = [2, 3, 1, 2]
-    p = Program(c, 1, f"t_files {directory} {len(route)}")
-    tries = None
-    for k, node in enumerate(route, 1):
-        wait_sign(c, 1, directory, f"ready-{k}")
-        if k == 1:
-            tries = Program(c, 1, f"t_lock {directory}/lock {directory}")
-        p.move(node)
-        if k == 1:
-            c.sh(1, f"rm {directory}/gone")
-        sign(c, 1, directory, f"go-{k}")
-    wait_sign(c, 1, directory, "done")
-    return p, tries
+        for each in started:
+            each.kill()
 
 
 def test_the_lock_is_kept_from_other_nodes_too(c, directory):
@@ -137,7 +119,7 @@ def test_local_is_refused_with_a_reason(c, directory):
 
 @pytest.mark.parametrize("what, pid, node, words", [
     ("no such process", 1048000, 2, ("no process", "1048000", "not here")),
-    ("init", "1048577", 2, ("init", "system", "server", "privileged", "not here", "may not")),
+    ("init", "1048577", 2, ("no such process",)),
     ("no such node", "own", 9, ("node 9", "9")),
     ("the node where it is", "own", 1, ("already", "here", "is on node 1")),
 ])
@@ -152,7 +134,7 @@ def test_a_senseless_move_is_refused(c, what, pid, node, words):
 
 
 def test_a_parent_is_refused(c):
-    p = Program(c, 1, "sh -c 'sleep 20; true'")
+    p = Program(c, 1, "sh -c 'sleep 20 >/dev/null 2>&1; true'")
     try:
         wait_until(lambda: c.sh(1, "ps").count("sleep 20") >= 2, what="its child is there")
         assert "child" in p.refused(2)
@@ -208,15 +190,17 @@ def test_the_peers_program_with_16_mb(c, peer):
         c.sh(1, "rm -f /tmp/migr /tmp/migr.out")
 
 
+# About four seconds each; {i} is where the input is.
 WORK = {
     "montecarlo": "montecarlo --paths 150000",
-    "nbody": "nbody --steps 400",
-    "format": "format --effort 3 {input}/text",
-    "solve": "solve --systems 3",
-    "crack": "crack {input}/shadow {input}/words",
-    "touchmem": "touchmem --rounds 12 --kib 4096",
-    "queueing": "queueing --events 300000",
+    "nbody": "nbody --steps 16000",
+    "format": "format --effort 12 {i}/text",
+    "solve": "solve --systems 12",
+    "crack": "crack {i}/shadow {words}",
+    "touchmem": "touchmem --rounds 2500 --kib 4096",
+    "queueing": "queueing --events 900000",
 }
+CRACK_WORDS = 150
 
 
 def without_clock(text):
@@ -224,19 +208,21 @@ def without_clock(text):
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_a_workload_there_and_back(c, name):
+def test_a_workload_there_and_back(c, name, tmp_path):
     work = f"{build_dir()}/user/work"
-    host = subprocess.run(f"{work}/{WORK[name].format(input=work + '/input')} --progress none", shell=True, capture_output=True,
-                          text=True, timeout=120, check=False)
+    words = tmp_path / "words"
+    with open(f"{work}/input/words", encoding="utf-8") as f:
+        words.write_text("".join(line for _, line in zip(range(CRACK_WORDS), f)))
+    c.put(1, words, "/tmp/words")
+    host = subprocess.run(f"{work}/{WORK[name].format(i=work + '/input', words=words)} --progress none", shell=True,
+                          capture_output=True, text=True, timeout=120, check=False)
     assert host.returncode == 0, host.stderr
-    p = Program(c, 1, WORK[name].format(input="/usr/share/work") + " --progress none")
+    p = Program(c, 1, WORK[name].format(i="/usr/share/work", words="/tmp/words") + " --progress none")
     try:
-        began = time.monotonic()
         p.route(2, 3, 1, pause=0.3)
         status, out = p.end(180)
-        print(f"{name}: {time.monotonic() - began:.1f} s")
         assert status == 0, out
-        if name == "queueing":
+        if name == "queueing":  # the clock is its input; what does not depend on it must be the same
             assert without_clock(out) == without_clock(host.stdout), "differs from the normal result"
         else:
             assert out == host.stdout, "differs from the normal result, which the host computed"
