@@ -89,8 +89,10 @@ static int listen_on(unsigned svc, uint16_t port)
 		return -EINVAL;
 	if (l && l->svc != svc)
 		return -EADDRINUSE;
-	if (l) /* a new instance of the same service */
+	if (l) { /* a new instance of the same service: the old one's peers must not wait for it */
 		release(l);
+		conn_abort_all(svc);
+	}
 	for (l = listeners; l < listeners + MAX_LISTENERS && l->svc; l++)
 		;
 	if (l == listeners + MAX_LISTENERS)

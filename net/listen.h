@@ -34,8 +34,9 @@ struct conn {
 struct conn *conn_accepted(unsigned svc, struct tcp_pcb *pcb);
 /* Fill in the net_conn of an answer. */
 void conn_describe(const struct conn *c, struct wh_msg *m);
-/* Reset and forget it. */
+/* Reset and forget it; or all of a service. */
 void conn_abort(struct conn *c);
+void conn_abort_all(unsigned svc);
 
 /* Requests NET_LISTEN and NET_ACCEPT. */
 void on_listen(const struct wh_event *ev);

@@ -437,13 +437,18 @@ void tcp_service_tick(uint64_t now)
 	}
 }
 
-void tcp_service_gone(unsigned svc)
+void conn_abort_all(unsigned svc)
 {
-	listen_gone(svc);
 	for (struct conn *c = conns; c < conns + MAX_CONNS; c++) {
 		if (c->svc == svc)
 			conn_abort(c);
 	}
+}
+
+void tcp_service_gone(unsigned svc)
+{
+	listen_gone(svc);
+	conn_abort_all(svc);
 }
 
 void tcp_service_stats(struct tcp_service_stats *s)
