@@ -108,8 +108,8 @@ spread() {
 
 place_of() { places | awk -v n="$1" '$1 == n {print $2}'; }
 
-# Move process $1, which was seen on node $2, to the next node; or to node $3. Until its first commanded move pins it, a load server
-# may be quicker: then look again.
+# Move process $1, which was seen on node $2, to node $3; if it is there already, to the next one, or with $4 not at all. Until its first
+# commanded move pins it, a load server may be quicker: then look again.
 move() {
 	local node=$2 to text try
 	for ((try = 0; try < 6; try++)); do
@@ -117,8 +117,11 @@ move() {
 			fail "$1 ended before it could be moved"
 			return
 		fi
-		to=${3:-$((node % NODES + 1))}
-		[ "$node" != "$to" ] || return 0
+		to=$3
+		if [ "$node" = "$to" ]; then
+			[ -z "${4:-}" ] || return 0
+			to=$((node % NODES + 1))
+		fi
 		if text=$(on "$node" migrate "${PID[$1]}" "$to" 2>&1); then
 			say "  $text"
 			return
@@ -129,20 +132,30 @@ move() {
 	fail "$1 did not move from node $node to node $to: $text"
 }
 
-# One round: every process to the next node.
+# Round $1: each process goes to that other node which got fewest in this round, so that in the end all have about equally many. The
+# first process comes home in round 2.
 round() {
-	local name node
-	while read -r name node <&3; do move "$name" "$node"; done 3< <(places)
+	local name node k to count=(0 0 0 0)
+	while read -r name node <&3; do
+		to=
+		for ((k = NODES; k >= 1; k--)); do
+			[ $k != "$node" ] || continue
+			if [ "$name" = "${NAMES[0]}" ] && [ $k = 1 ] && [ "$1" = 1 ]; then continue; fi
+			if [ -z "$to" ] || [ "${count[$k]}" -lt "${count[$to]}" ]; then to=$k; fi
+		done
+		if [ "$name" = "${NAMES[0]}" ] && [ "$1" = 2 ] && [ "$node" != 1 ]; then to=1; fi
+		count[to]=$((count[to] + 1))
+		move "$name" "$node" "$to"
+	done 3< <(places)
 }
 
 command_moves() {
 	say "now each is moved on command, which also pins it:"
-	round
+	round 1
 	sleep 1
-	round
-	sleep 1
-	say "and ${NAMES[0]} goes back to where it was born, if it is not there:"
-	move "${NAMES[0]}" "$(place_of "${NAMES[0]}")" 1
+	round 2
+	move "${NAMES[0]}" "$(place_of "${NAMES[0]}")" 1 unless-there
+	say "${NAMES[0]} is back on node 1, where it was born"
 }
 
 await_end() {
@@ -212,10 +225,9 @@ summary() {
 		[ "$commanded" -ge 2 ] || fail "$name was moved only $commanded times on command"
 		[ "$name" != "${NAMES[0]}" ] || [ "$home" = 1 ] || fail "$name did not come back to node 1"
 	done
-	if awk -F '\t' '$7 != "moved"' "$OUT/moves" | grep -q .; then
-		echo "not moved, and why:"
-		awk -F '\t' '$7 != "moved" {printf "  %s (%s) from node %s to %s: %s: %s\n", $2, $3, $4, $5, $7, $14}' "$OUT/moves" | sort | uniq -c | head -10
-	fi
+	local pids="${PID[*]}"
+	awk -F '\t' -v pids="$pids" 'index(" " pids " ", " " $2 " ") && $7 != "moved" {
+		printf "refused: %s (%s) from node %s to %s: %s\n", $2, $3, $4, $5, $14}' "$OUT/moves" | sort | uniq -c | head -10
 	echo
 	if [ $failures = 0 ]; then
 		echo "All ${#NAMES[@]} results are what they would have been without migration. $((SECONDS - start)) s in all."
