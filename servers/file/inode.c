@@ -373,6 +373,8 @@ static int64_t get_time(uint32_t sec, uint32_t extra)
 {
 	int64_t s = (int32_t)sec + ((int64_t)(extra & EXT4_EPOCH_MASK) << 32);
 
+	if (s >= INT64_MAX / NS_PER_SEC) /* the year 2262 */
+		return INT64_MAX;
 	return s * NS_PER_SEC + (extra >> EXT4_EPOCH_BITS);
 }
 

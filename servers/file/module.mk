@@ -45,7 +45,7 @@ $(FILE_SERVER): $(patsubst servers/file/%.c,$(BUILD)/servers/file-obj/%.o,$(FILE
 
 # ---- host tests, sanitised ----
 FILE_TEST_BIN := $(BUILD)/tests/host/test_bcache $(BUILD)/tests/host/test_fs $(BUILD)/tests/host/test_fs_random \
-	$(BUILD)/tests/host/test_fs_crash
+	$(BUILD)/tests/host/test_fs_crash $(BUILD)/tests/host/test_fs_corrupt
 HOST_TESTS += $(FILE_TEST_BIN)
 
 $(BUILD)/tests/host/file-obj/%.o: servers/file/%.c $(call E2FS_LIBS,host)

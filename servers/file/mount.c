@@ -263,6 +263,7 @@ static int open_journal(struct fs *fs)
 		err = journal_open(&fs->journal, fs->dev, fs->bsize, map, (uint32_t)len);
 	if (err < 0) {
 		free(map);
+		fs->journal.map = NULL;
 		return err;
 	}
 	fs->journaled = true;
