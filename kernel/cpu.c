@@ -120,7 +120,8 @@ void cpu_set_tsd(bool trap)
 
 static void set_ts(bool on)
 {
-	static int known = -1; /* writing CR0 is dear under TCG, and this is on every way to user mode */
+	static int known =
+		-1; /* writing CR0 is dear under TCG, and this is on every way to user mode */
 	u64 cr0;
 	if (known == on)
 		return;

@@ -44,13 +44,15 @@ static void view_fd(const struct proc *p, int fd, struct text *out)
 	text_printf(out, "  fd %d %s", fd, f->ops->kind);
 	if (f->fobj) {
 		const struct fs_version *ver = &f->fobj->attr.version;
-		text_printf(out, " tree %u %s, %s%s, offset %lu, version %u.%u.%lu", f->fobj->tree, f->fobj->path,
-			    mode_word(f->flags), f->flags & O_APPEND ? " append" : "", f->offset, ver->writer,
+		text_printf(out, " tree %u %s, %s%s, offset %lu, version %u.%u.%lu", f->fobj->tree,
+			    f->fobj->path, mode_word(f->flags),
+			    f->flags & O_APPEND ? " append" : "", f->offset, ver->writer,
 			    ver->incarnation, ver->counter);
-		text_printf(out, "%s%s", f->locked ? f->locked == LOCK_EX ? ", locked" : ", share-locked" : "",
-			    f->fobj->bad     ? ", STALE" :
-			    f->fobj->bound   ? "" :
-						 ", not yet bound");
+		text_printf(out, "%s%s",
+			    f->locked ? f->locked == LOCK_EX ? ", locked" : ", share-locked" : "",
+			    f->fobj->bad     ? ", STALE"
+			    : f->fobj->bound ? ""
+					     : ", not yet bound");
 	}
 	if (v->marked)
 		text_printf(out, "; marked: %s() = %ld", syscall_rows[v->last_nr].name, v->dup);
@@ -60,8 +62,8 @@ static void view_fd(const struct proc *p, int fd, struct text *out)
 static void file_view(const struct proc *p, struct text *out)
 {
 	const struct ublock *u = p->u;
-	text_printf(out, "  cwd %s, program %s, umask %03o\n", u->cwd ? u->cwd : "/", u->exe ? u->exe : "-",
-		    u->umask);
+	text_printf(out, "  cwd %s, program %s, umask %03o\n", u->cwd ? u->cwd : "/",
+		    u->exe ? u->exe : "-", u->umask);
 	for (int fd = 0; fd < NOFILE; fd++)
 		if (u->ofile[fd])
 			view_fd(p, fd, out);
@@ -195,7 +197,8 @@ static void refuse(const struct proc *p, int fd, u32 node, const char *because, 
 		text_printf(why, "%s() returned %ld; ", syscall_rows[v->last_nr].name, v->dup);
 	else
 		text_printf(why, "made by %s(); ", f->ops->cls == CLASS_PIPE ? "pipe" : "open");
-	text_printf(why, "rule local: %s and cannot be kept on node %u; cure: %s", because, node, cure);
+	text_printf(why, "rule local: %s and cannot be kept on node %u; cure: %s", because, node,
+		    cure);
 }
 
 static int file_verdict(struct proc *p, u32 node, struct text *why)
@@ -206,8 +209,9 @@ static int file_verdict(struct proc *p, u32 node, struct text *why)
 			continue;
 		if (!f->ops->movable) {
 			refuse(p, fd, node, "it belongs to this node",
-			       f->ops->cls == CLASS_FILE ? "close it" :
-							   "redirect it to a file or /dev/null", why);
+			       f->ops->cls == CLASS_FILE ? "close it"
+							 : "redirect it to a file or /dev/null",
+			       why);
 			return -EPERM;
 		}
 		if (f->refs > own_refs(p, f)) {

@@ -112,7 +112,8 @@ static i64 pipe_read(struct ofile *f, u64 ubuf, size_t len)
 		u32 off = p->head % PAGE_SIZE;
 		u32 n = (u32)MIN(MIN(len - done, PAGE_SIZE - off), p->count);
 		/* The frame stays while `reading`; a writer may add behind these bytes meanwhile. */
-		fault = copy_to_user(ubuf + done, (u8 *)P2V(p->frame[p->head / PAGE_SIZE]) + off, n) < 0;
+		fault = copy_to_user(ubuf + done, (u8 *)P2V(p->frame[p->head / PAGE_SIZE]) + off,
+				     n) < 0;
 		if (!fault) {
 			consume(p, n);
 			done += n;
@@ -175,7 +176,8 @@ static i64 pipe_write(struct ofile *f, u64 ubuf, size_t len)
 		i64 r = await_room(p, len <= PIPE_ATOMIC ? (u32)len : 1, nonblock);
 		if (r == 0)
 			r = fill(p, ubuf + done, len - done);
-		if (r > 0) { /* only then: a server that is told of its own failed write would try for ever */
+		if (r >
+		    0) { /* only then: a server that is told of its own failed write would try for ever */
 			done += (size_t)r;
 			pipe_changed(p);
 		}
@@ -198,7 +200,8 @@ static u32 pipe_poll(struct ofile *f, struct pollreq *pr)
 	if (f->flags & O_WRONLY_) {
 		if (pr)
 			poll_register(pr, &p->write_wait);
-		return (p->readers ? 0 : POLLERR) | (PIPE_SIZE - p->count >= PIPE_ATOMIC ? POLLOUT : 0);
+		return (p->readers ? 0 : POLLERR) |
+		       (PIPE_SIZE - p->count >= PIPE_ATOMIC ? POLLOUT : 0);
 	}
 	if (pr)
 		poll_register(pr, &p->read_wait);

@@ -370,7 +370,8 @@ static void ownership(void)
 
 	while (remote_pending())
 		pump();
-	unsigned before = two.holds.count; /* of the test before: its close was lost with the node */
+	unsigned before =
+		two.holds.count; /* of the test before: its close was lost with the node */
 
 	EXPECT(name, c_open(&local, "/prog", O_RDONLY, 0, &l), 0);
 	EXPECT(name, c_adopt(&remote, l.hold, 1, 9), 0);

@@ -134,7 +134,8 @@ static void interrupted_calls(void)
 	int fd[2];
 	handle(SIGUSR1, on_signal, 0);
 	pid_t pid = later(SIGUSR1, 150);
-	check("pause ends with EINTR", pause() < 0 && errno == EINTR && hits == 1 && last_pid == pid);
+	check("pause ends with EINTR",
+	      pause() < 0 && errno == EINTR && hits == 1 && last_pid == pid);
 	reap(pid);
 
 	pipe(fd);
@@ -156,13 +157,15 @@ static void interrupted_calls(void)
 
 	pid = later(SIGUSR1, 150);
 	struct pollfd p = {.fd = fd[0], .events = POLLIN};
-	check("poll ends with EINTR in spite of SA_RESTART", poll(&p, 1, 2000) < 0 && errno == EINTR);
+	check("poll ends with EINTR in spite of SA_RESTART",
+	      poll(&p, 1, 2000) < 0 && errno == EINTR);
 	reap(pid);
 
 	pid = later(SIGUSR1, 150);
 	struct timespec t = {2, 0}, left = {5, 0};
 	check("nanosleep tells what is left",
-	      nanosleep(&t, &left) < 0 && errno == EINTR && (left.tv_sec == 1 || left.tv_nsec > 100000000) && left.tv_sec < 2);
+	      nanosleep(&t, &left) < 0 && errno == EINTR &&
+		      (left.tv_sec == 1 || left.tv_nsec > 100000000) && left.tv_sec < 2);
 	reap(pid);
 
 	handle(SIGALRM, on_signal, 0);
@@ -182,15 +185,18 @@ static void masks_of_calls(void)
 	sigaddset(&block, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &block, NULL);
 	kill(getpid(), SIGUSR1);
-	check("sigsuspend lets a pending signal in", sigsuspend(&none) < 0 && errno == EINTR && hits == 1);
+	check("sigsuspend lets a pending signal in",
+	      sigsuspend(&none) < 0 && errno == EINTR && hits == 1);
 	sigprocmask(SIG_BLOCK, NULL, &now);
 	check("and restores the mask", sigismember(&now, SIGUSR1));
 	pid_t pid = later(SIGUSR1, 150);
 	struct timespec t = {2, 0};
-	check("ppoll with a mask is interrupted", ppoll(NULL, 0, &t, &none) < 0 && errno == EINTR && hits == 2);
+	check("ppoll with a mask is interrupted",
+	      ppoll(NULL, 0, &t, &none) < 0 && errno == EINTR && hits == 2);
 	reap(pid);
 	pid = later(SIGUSR1, 150);
-	check("pselect too", pselect(0, NULL, NULL, NULL, &t, &none) < 0 && errno == EINTR && hits == 3);
+	check("pselect too",
+	      pselect(0, NULL, NULL, NULL, &t, &none) < 0 && errno == EINTR && hits == 3);
 	reap(pid);
 	sigprocmask(SIG_BLOCK, NULL, &now);
 	check("the mask is as before", sigismember(&now, SIGUSR1));
@@ -266,7 +272,8 @@ static void faults(void)
 {
 	alt_stack = malloc(ALT_SIZE);
 	stack_t s = {.ss_sp = alt_stack, .ss_size = ALT_SIZE}, old;
-	check("sigaltstack", sigaltstack(&s, NULL) == 0 && sigaltstack(NULL, &old) == 0 && old.ss_sp == alt_stack);
+	check("sigaltstack",
+	      sigaltstack(&s, NULL) == 0 && sigaltstack(NULL, &old) == 0 && old.ss_sp == alt_stack);
 	handle(SIGSEGV, on_fault, SA_ONSTACK);
 	if (sigsetjmp(out, 1) == 0)
 		*(volatile int *)nowhere = 1;
@@ -312,16 +319,19 @@ static void job_control(void)
 		raise(SIGSTOP);
 		_exit(7);
 	}
-	check("a stopped child is reported",
-	      waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status) && WSTOPSIG(status) == SIGSTOP);
+	check("a stopped child is reported", waitpid(pid, &status, WUNTRACED) == pid &&
+						     WIFSTOPPED(status) &&
+						     WSTOPSIG(status) == SIGSTOP);
 	check("with SIGCHLD", hits == 1 && last_code == CLD_STOPPED && last_status == SIGSTOP);
 	check("only once", waitpid(pid, &status, WUNTRACED | WNOHANG) == 0);
 	handle(SIGCHLD, on_child, SA_RESTART | SA_NOCLDSTOP);
 	kill(pid, SIGCONT);
-	check("and goes on", waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 7);
+	check("and goes on",
+	      waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 7);
 	for (int i = 0; i < 100 && !hits; i++) /* its status may come before its signal */
 		sleep_ms(10);
-	check("SIGCHLD says how it ended", hits == 1 && last_code == CLD_EXITED && last_status == 7);
+	check("SIGCHLD says how it ended",
+	      hits == 1 && last_code == CLD_EXITED && last_status == 7);
 
 	pid = fork();
 	if (pid == 0)
@@ -332,8 +342,8 @@ static void job_control(void)
 	sleep_ms(50);
 	check("a stopped child does not act on SIGTERM", waitpid(pid, &status, WNOHANG) == 0);
 	kill(pid, SIGKILL);
-	check("but dies of SIGKILL",
-	      waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	check("but dies of SIGKILL", waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) &&
+					     WTERMSIG(status) == SIGKILL);
 	set_default(SIGCHLD);
 
 	signal(SIGCHLD, SIG_IGN);
@@ -364,8 +374,9 @@ static void groups(void)
 		read(fd[0], &c, 1);
 	check("setpgid", getpgid(leader) == leader && getpgrp() != leader);
 	kill(-leader, SIGTERM);
-	check("the leader died of SIGTERM",
-	      waitpid(leader, &status, 0) == leader && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	check("the leader died of SIGTERM", waitpid(leader, &status, 0) == leader &&
+						    WIFSIGNALED(status) &&
+						    WTERMSIG(status) == SIGTERM);
 	ended = read(fd[0], &c, 1) == 0; /* all writers are gone */
 	check("and all of its group", ended);
 	close(fd[0]);
@@ -373,7 +384,10 @@ static void groups(void)
 	pid_t pid = fork();
 	if (pid == 0) {
 		pid_t sid = setsid();
-		_exit(sid == getpid() && getsid(0) == sid && getpgrp() == sid && setsid() < 0 && errno == EPERM ? 0 : 1);
+		_exit(sid == getpid() && getsid(0) == sid && getpgrp() == sid && setsid() < 0 &&
+				      errno == EPERM
+			      ? 0
+			      : 1);
 	}
 	waitpid(pid, &status, 0);
 	check("setsid", WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -390,7 +404,8 @@ static void program_change(void)
 		_exit(99);
 	}
 	waitpid(pid, &status, 0);
-	check("exec keeps ignored signals and drops handlers", WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	check("exec keeps ignored signals and drops handlers",
+	      WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static int after_exec(void)
@@ -480,12 +495,14 @@ static void pipe_edges(void)
 	check("a pipe holds 64 kB", write(fd[1], big, sizeof big) == (ssize_t)sizeof big);
 	check("a full one says EAGAIN", write(fd[1], &c, 1) < 0 && errno == EAGAIN);
 	struct pollfd p[2] = {{.fd = fd[0], .events = POLLIN}, {.fd = fd[1], .events = POLLOUT}};
-	check("poll: readable, not writable", poll(p, 2, 0) == 1 && p[0].revents == POLLIN && p[1].revents == 0);
+	check("poll: readable, not writable",
+	      poll(p, 2, 0) == 1 && p[0].revents == POLLIN && p[1].revents == 0);
 	read(fd[0], big, 10000);
 	check("poll: both", poll(p, 2, 0) == 2 && p[1].revents == POLLOUT);
 	handle(SIGPIPE, on_signal, 0);
 	close(fd[0]);
-	check("a pipe without reader: EPIPE and SIGPIPE", write(fd[1], &c, 1) < 0 && errno == EPIPE && hits == 1);
+	check("a pipe without reader: EPIPE and SIGPIPE",
+	      write(fd[1], &c, 1) < 0 && errno == EPIPE && hits == 1);
 	p[0].fd = -1;
 	check("poll: POLLERR", poll(p, 2, 0) == 1 && (p[1].revents & POLLERR));
 	close(fd[1]);
@@ -495,8 +512,10 @@ static void pipe_edges(void)
 	write(fd[1], "abc", 3);
 	close(fd[1]);
 	p[0].fd = fd[0];
-	check("poll: POLLIN and POLLHUP", poll(p, 1, 0) == 1 && (p[0].revents & POLLHUP) && (p[0].revents & POLLIN));
-	check("the rest is read, then end of file", read(fd[0], big, 100) == 3 && read(fd[0], big, 100) == 0);
+	check("poll: POLLIN and POLLHUP",
+	      poll(p, 1, 0) == 1 && (p[0].revents & POLLHUP) && (p[0].revents & POLLIN));
+	check("the rest is read, then end of file",
+	      read(fd[0], big, 100) == 3 && read(fd[0], big, 100) == 0);
 	close(fd[0]);
 	check("poll: POLLNVAL", poll(p, 1, 0) == 1 && p[0].revents == POLLNVAL);
 }
@@ -508,7 +527,8 @@ static void waiting(void)
 	pipe(other);
 	long t0 = now_ms();
 	struct pollfd p = {.fd = fd[0], .events = POLLIN};
-	check("poll times out", poll(&p, 1, 100) == 0 && now_ms() - t0 >= 100 && now_ms() - t0 < 5000);
+	check("poll times out",
+	      poll(&p, 1, 100) == 0 && now_ms() - t0 >= 100 && now_ms() - t0 < 5000);
 	pid_t pid = fork();
 	if (pid == 0) {
 		sleep_ms(50);
@@ -525,12 +545,13 @@ static void waiting(void)
 	FD_SET(other[1], &w);
 	struct timeval t = {1, 0};
 	int max = other[1] > fd[0] ? other[1] : fd[0];
-	check("select", select(max + 1, &r, &w, NULL, &t) == 2 && FD_ISSET(fd[0], &r) && !FD_ISSET(other[0], &r) &&
-				FD_ISSET(other[1], &w));
+	check("select", select(max + 1, &r, &w, NULL, &t) == 2 && FD_ISSET(fd[0], &r) &&
+				!FD_ISSET(other[0], &r) && FD_ISSET(other[1], &w));
 	FD_ZERO(&r);
 	FD_SET(other[0], &r);
 	t = (struct timeval){0, 100000};
-	check("select times out", select(max + 1, &r, NULL, NULL, &t) == 0 && !FD_ISSET(other[0], &r));
+	check("select times out",
+	      select(max + 1, &r, NULL, NULL, &t) == 0 && !FD_ISSET(other[0], &r));
 	close(fd[0]);
 	FD_ZERO(&r);
 	FD_SET(fd[0], &r);
@@ -575,7 +596,8 @@ static int travel(int rounds)
 
 		struct timespec t = {3600, 0}, left = {0, 0};
 		alarm_in(50);
-		slept += nanosleep(&t, &left) < 0 && errno == EINTR && left.tv_sec >= 3500 && left.tv_sec < 3600;
+		slept += nanosleep(&t, &left) < 0 && errno == EINTR && left.tv_sec >= 3500 &&
+			 left.tv_sec < 3600;
 
 		long t0 = now_ms();
 		polled += poll(NULL, 0, 50) == 0 && now_ms() - t0 >= 50;
@@ -585,13 +607,14 @@ static int travel(int rounds)
 		while (hits < 4)
 			sleep_ms(1);
 	}
-	printf("paused %d suspended %d slept %d polled %d of %d, computed %s\n", paused, suspended, slept, polled, rounds,
-	       same ? "right" : "wrong");
+	printf("paused %d suspended %d slept %d polled %d of %d, computed %s\n", paused, suspended,
+	       slept, polled, rounds, same ? "right" : "wrong");
 	sigaction(SIGUSR1, NULL, &a);
 	check("the handler is as it was", a.sa_sigaction == on_signal && (a.sa_flags & SA_ONSTACK));
 	sigaction(SIGUSR2, NULL, &a);
 	check("what was ignored still is", a.sa_handler == SIG_IGN);
-	check("so is the other stack", sigaltstack(NULL, &old) == 0 && old.ss_sp == stack && old.ss_size == ALT_SIZE);
+	check("so is the other stack",
+	      sigaltstack(NULL, &old) == 0 && old.ss_sp == stack && old.ss_size == ALT_SIZE);
 	return failures;
 }
 

@@ -105,8 +105,8 @@ static void observe(struct clock *c)
 	int64_t now = c->read(c->id);
 
 	if (c->seen && now < c->last) {
-		printf("backwards %s by %" PRId64 ": %" PRId64 " after %" PRId64 "\n", c->name, c->last - now, now,
-		       c->last);
+		printf("backwards %s by %" PRId64 ": %" PRId64 " after %" PRId64 "\n", c->name,
+		       c->last - now, now, c->last);
 		errno = 0;
 		t_check(false, "clocks go forward", "%s went back", c->name);
 		_Exit(1);
@@ -118,7 +118,8 @@ static void observe(struct clock *c)
 
 int main(int argc, char **argv)
 {
-	long seconds = t_option(argc, argv, "--seconds", 2), pause_us = t_option(argc, argv, "--pause-us", 1000);
+	long seconds = t_option(argc, argv, "--seconds", 2),
+	     pause_us = t_option(argc, argv, "--pause-us", 1000);
 	struct timespec pause_ts = {0, pause_us * 1000};
 	uint64_t rounds = 0;
 	int64_t start = t_mono_ns();
@@ -133,7 +134,8 @@ int main(int argc, char **argv)
 			nanosleep(&pause_ts, NULL);
 	}
 	for (int k = 0; k < nclocks; k++)
-		t_check(clocks[k].advances > 0, clocks[k].name, "it stood still for %ld s", seconds);
+		t_check(clocks[k].advances > 0, clocks[k].name, "it stood still for %ld s",
+			seconds);
 	printf("rounds %" PRIu64 ", reads of each clock %" PRIu64 "\n", rounds, rounds * READS);
 	return t_end();
 }

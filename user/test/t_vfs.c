@@ -37,11 +37,11 @@ static void fails(long result, int with, const char *name)
 	t_check(result == -1 && err == with, name, "gave %ld, %s", result, strerror(err));
 }
 #define FAILS(call, with) (errno = 0, fails((long)(call), with, #call))
-#define GIVES(call, want)                                                                                              \
-	do {                                                                                                           \
-		errno = 0;                                                                                             \
-		long got_ = (long)(call);                                                                              \
-		t_check(got_ == (long)(want), #call, "gave %ld, not %ld", got_, (long)(want));                         \
+#define GIVES(call, want)                                                                          \
+	do {                                                                                       \
+		errno = 0;                                                                         \
+		long got_ = (long)(call);                                                          \
+		t_check(got_ == (long)(want), #call, "gave %ld, not %ld", got_, (long)(want));     \
 	} while (0)
 
 static int make(const char *name, const char *content)
@@ -116,7 +116,8 @@ static void offsets(void)
 	t_check(holds("o", "z123456789AB"), "the bytes of o", "differ");
 	GIVES(ftruncate(fd, 3), 0);
 	GIVES(ftruncate(fd, 6), 0);
-	t_check(pread(fd, buf, 10, 0) == 6 && !memcmp(buf, "z12\0\0", 6), "zeros behind a truncation", "differ");
+	t_check(pread(fd, buf, 10, 0) == 6 && !memcmp(buf, "z12\0\0", 6),
+		"zeros behind a truncation", "differ");
 	FAILS(ftruncate(ro, 1), EINVAL);
 	GIVES(truncate("o", 1), 0);
 	GIVES(pread(ro, buf, 10, 0), 1);
@@ -126,12 +127,14 @@ static void offsets(void)
 	GIVES(writev(fd, v, 3), 6);
 	struct iovec r[2] = {{buf, 2}, {buf + 50, 10}};
 	lseek(fd, 0, SEEK_SET);
-	t_check(readv(fd, r, 2) == 6 && !memcmp(buf, "on", 2) && !memcmp(buf + 50, "etwo", 4), "readv scatters", "differs");
+	t_check(readv(fd, r, 2) == 6 && !memcmp(buf, "on", 2) && !memcmp(buf + 50, "etwo", 4),
+		"readv scatters", "differs");
 	FAILS(writev(fd, v, -1), EINVAL);
 	GIVES(lseek(fd, 70000, SEEK_SET), 70000);
 	GIVES(write(fd, "end", 3), 3);
 	GIVES(pread(fd, buf, sizeof(buf), 0), 70003);
-	t_check(buf[6] == 0 && buf[69999] == 0 && !memcmp(buf + 70000, "end", 3), "a hole reads as zeros", "differs");
+	t_check(buf[6] == 0 && buf[69999] == 0 && !memcmp(buf + 70000, "end", 3),
+		"a hole reads as zeros", "differs");
 	close(fd), close(twin), close(ro), close(app);
 }
 
@@ -191,7 +194,8 @@ static void names(void)
 	GIVES(symlink("dir/f", "sym"), 0);
 	GIVES(readlink("sym", buf, 3), 3);
 	GIVES(lstat("sym", &l), 0);
-	t_check(S_ISLNK(l.st_mode) && !stat("sym", &st) && S_ISREG(st.st_mode), "stat follows, lstat does not", "wrong");
+	t_check(S_ISLNK(l.st_mode) && !stat("sym", &st) && S_ISREG(st.st_mode),
+		"stat follows, lstat does not", "wrong");
 	FAILS(readlink("dir", buf, 10), EINVAL);
 	FAILS(open("sym", O_RDONLY | O_NOFOLLOW), ELOOP);
 	symlink("loop", "loop");
@@ -236,13 +240,15 @@ static void attributes(void)
 	GIVES(utimes("t", tv), 0);
 	GIVES(utimensat(AT_FDCWD, "t", ts, 0), 0);
 	GIVES(fstat(fd, &st), 0);
-	t_check((st.st_mode & 07777) == 0600 && st.st_uid == 12 && st.st_gid == 35 && st.st_atime == 1000 &&
-			st.st_mtime == 88 && st.st_size == 1 && st.st_nlink == 1,
-		"attributes arrive", "mode %o uid %u gid %u atime %ld mtime %ld", st.st_mode, st.st_uid, st.st_gid,
-		(long)st.st_atime, (long)st.st_mtime);
+	t_check((st.st_mode & 07777) == 0600 && st.st_uid == 12 && st.st_gid == 35 &&
+			st.st_atime == 1000 && st.st_mtime == 88 && st.st_size == 1 &&
+			st.st_nlink == 1,
+		"attributes arrive", "mode %o uid %u gid %u atime %ld mtime %ld", st.st_mode,
+		st.st_uid, st.st_gid, (long)st.st_atime, (long)st.st_mtime);
 	GIVES(futimens(fd, NULL), 0);
 	GIVES(statfs(".", &fs), 0);
-	t_check(fs.f_bsize > 0 && fs.f_blocks >= fs.f_bfree && fs.f_bfree > 0, "statfs", "%ld", (long)fs.f_bfree);
+	t_check(fs.f_bsize > 0 && fs.f_blocks >= fs.f_bfree && fs.f_bfree > 0, "statfs", "%ld",
+		(long)fs.f_bfree);
 	GIVES(fstatfs(fd, &fs), 0);
 	GIVES(access("t", R_OK | W_OK), 0);
 	FAILS(access("t", X_OK), EACCES);
@@ -257,10 +263,11 @@ static void as_nobody(void *unused)
 	(void)unused;
 	if (setgid(999) < 0 || setuid(999) < 0)
 		_exit(2);
-	bool good = open("secret", O_RDONLY) == -1 && errno == EACCES && open("new", O_CREAT | O_WRONLY, 0600) == -1 &&
-		    errno == EACCES && unlink("secret") == -1 && chmod("secret", 0777) == -1 && errno == EPERM &&
-		    chown("secret", 999, 999) == -1 && errno == EPERM && chdir("locked") == -1 && errno == EACCES &&
-		    open("locked/x", O_RDONLY) == -1 && errno == EACCES;
+	bool good = open("secret", O_RDONLY) == -1 && errno == EACCES &&
+		    open("new", O_CREAT | O_WRONLY, 0600) == -1 && errno == EACCES &&
+		    unlink("secret") == -1 && chmod("secret", 0777) == -1 && errno == EPERM &&
+		    chown("secret", 999, 999) == -1 && errno == EPERM && chdir("locked") == -1 &&
+		    errno == EACCES && open("locked/x", O_RDONLY) == -1 && errno == EACCES;
 	_exit(!good);
 }
 
@@ -302,7 +309,8 @@ static void directories(void)
 	t_check(n == FILES && !twice, "every entry once", "%d, %d twice", n, twice);
 	seekdir(d, where);
 	struct dirent *e = readdir(d);
-	t_check(e && !strcmp(e->d_name, after), "seekdir goes back", "%s, not %s", e ? e->d_name : "end", after);
+	t_check(e && !strcmp(e->d_name, after), "seekdir goes back", "%s, not %s",
+		e ? e->d_name : "end", after);
 	rewinddir(d);
 	t_check(readdir(d) != NULL, "rewinddir", "at the end");
 	FAILS(syscall(SYS_getdents64, dirfd(d), buf, 5), EINVAL);
@@ -321,12 +329,13 @@ static void mapped(void)
 	char *second = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, fd, 8192);
 
 	t_check(m != MAP_FAILED && !memcmp(m, buf, 20000), "a mapping shows the file", "differs");
-	t_check(second != MAP_FAILED && !memcmp(second, buf + 8192, 4096), "a mapping with an offset", "differs");
+	t_check(second != MAP_FAILED && !memcmp(second, buf + 8192, 4096),
+		"a mapping with an offset", "differs");
 	t_check(m[20000] == 0 && m[20479] == 0, "zeros behind the end", "not zero");
 	m[5] = 'P';
 	pwrite(fd, "XY", 2, 100);
-	t_check(shared != MAP_FAILED && !memcmp(shared + 100, "XY", 2) && shared[5] != 'P', "a shared mapping shows a write",
-		"it does not");
+	t_check(shared != MAP_FAILED && !memcmp(shared + 100, "XY", 2) && shared[5] != 'P',
+		"a shared mapping shows a write", "it does not");
 	pread(fd, buf + 50000, 10, 0);
 	t_check(buf[50005] == buf[5], "a private write stays private", "it does not");
 	close(fd);
@@ -373,14 +382,16 @@ static void locks(void)
 	t_sleep_ms(300);
 	GIVES(flock(fd, LOCK_UN), 0);
 	waitpid(pid, &status, 0);
-	t_check(WEXITSTATUS(status) == 7, "a lock is waited for, interruptibly", "%d", WEXITSTATUS(status));
+	t_check(WEXITSTATUS(status) == 7, "a lock is waited for, interruptibly", "%d",
+		WEXITSTATUS(status));
 	GIVES(flock(fd, LOCK_EX | LOCK_NB), 0);
 	close(fd), close(other);
 }
 
 static void devices(void)
 {
-	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR), full = open("/dev/full", O_RDWR);
+	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR),
+	    full = open("/dev/full", O_RDWR);
 	struct stat st;
 
 	GIVES(write(null, buf, 1000), 1000);
@@ -390,11 +401,12 @@ static void devices(void)
 	t_check(!buf[0] && !buf[9999], "/dev/zero gives zeros", "it does not");
 	FAILS(write(full, buf, 1), ENOSPC);
 	fstat(null, &st);
-	t_check(S_ISCHR(st.st_mode) && st.st_rdev == 0x103, "/dev/null is device 1:3", "%lx", (unsigned long)st.st_rdev);
+	t_check(S_ISCHR(st.st_mode) && st.st_rdev == 0x103, "/dev/null is device 1:3", "%lx",
+		(unsigned long)st.st_rdev);
 	FAILS(ioctl(null, 0x5413, buf), ENOTTY);
 	int u = open("/dev/urandom", O_RDONLY);
-	t_check(read(u, buf, 64) == 64 && read(u, buf + 64, 64) == 64 && memcmp(buf, buf + 64, 64), "/dev/urandom differs",
-		"it does not");
+	t_check(read(u, buf, 64) == 64 && read(u, buf + 64, 64) == 64 && memcmp(buf, buf + 64, 64),
+		"/dev/urandom differs", "it does not");
 	close(null), close(zero), close(full), close(u);
 	char link[64], name[64];
 	int fd = make("fd", "by number");
