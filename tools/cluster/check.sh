@@ -46,7 +46,9 @@ check_nodes() {
 cmd_check() {
 	local marks=(-m 'not long')
 	PASSED=0 FAILED=0
+	EXTRA_PACKAGES="git clang-format"
 	if [ "${1:-}" = --long ]; then
+		EXTRA_PACKAGES+=" clang-tidy"
 		marks=()
 		shift
 	fi

@@ -20,6 +20,8 @@ missing_packages() {
 	need musl-tools musl-gcc
 	need xz-utils xz
 	need python3-pytest pytest-3
+	local extra
+	for extra in ${EXTRA_PACKAGES:-}; do need "$extra" "$extra"; done # what only the tests need
 	{ PATH=$path command -v busybox >/dev/null && readelf -l "$(PATH=$path command -v busybox)" 2>/dev/null |
 		grep -q 'LOAD' && ! readelf -l "$(PATH=$path command -v busybox)" | grep -q INTERP; } || echo busybox-static
 }
