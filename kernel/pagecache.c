@@ -296,7 +296,10 @@ static u64 miss_window(struct vnode *v, u64 index, u64 pages, u64 *start)
 {
 	u64 end;
 	*start = index;
+	/* Older pages make room; read ahead only if even they do not. */
 	if (frame_free_count() < 4 * READAHEAD)
+		pagecache_reclaim(4 * READAHEAD);
+	if (frame_free_count() < 2 * READAHEAD)
 		return index + 1;
 	if (index == 0 || index == v->next) {
 		end = index + READAHEAD;
