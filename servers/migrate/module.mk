@@ -18,6 +18,8 @@ $(BUILD)/servers/migrate/migrate: $(MIGRATE_OBJS) $(BUILD)/servers/lib/libserver
 SERVERS += $(BUILD)/servers/migrate/migrate
 
 # Two bare nodes, without disks: make moves
+# For tests/cluster/test_moves.py.
+HOST_TOOLS += $(BUILD)/tests/cluster/moves
 $(BUILD)/tests/cluster/moves: tests/cluster/moves.c
 	@mkdir -p $(@D)
 	$(UCC) $(UCFLAGS) -MMD -o $@ $<
