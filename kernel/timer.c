@@ -108,13 +108,13 @@ u64 rdtsc_raw(void)
  */
 static u64 calibrate(void)
 {
-	u64 t0 = raw_ns();
+	u64 t0 = base.hpet = hpet_ns();
+	base.tsc = rdtsc_raw();
 	lapic_write(LAPIC_TIMER_INIT, ~0u);
-	while (raw_ns() < t0 + 100000)
+	while (hpet_ns() < t0 + 100000)
 		;
 	u64 ticks = ~0u - lapic_read(LAPIC_TIMER_NOW);
 	u64 t1 = hpet_ns();
-	base.hpet = t0;
 	resync();
 	lapic_write(LAPIC_TIMER_INIT, 0);
 	return ticks * 1000000 / (t1 - t0);
