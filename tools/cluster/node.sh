@@ -41,7 +41,7 @@ node_start() {
 	fi
 	if [ -n "$MIPS" ]; then
 		# 1000 / 2^shift million instructions per second: the nearest that QEMU has.
-		shift_n=$(awk -v m="$MIPS" 'BEGIN { s = int(log(1000 / m) / log(2) + 0.5); print s < 0 ? 0 : s > 10 ? 10 : s }')
+		shift_n=$(awk -v m="$MIPS" 'BEGIN { s = int(log(1000 / m) / log(2) + 0.5); print (s < 0 ? 0 : s > 10 ? 10 : s) }')
 		args+=(-icount "shift=$shift_n,align=on,sleep=on")
 	fi
 	[ "$GDB" = 0 ] || args+=(-gdb "unix:$RUN/$k.gdb,server=on,wait=off")
