@@ -95,7 +95,8 @@ static u32 alloc_order(u8 order)
 	if (free_frames < need)
 		return 0;
 	u32 f = take_block(order);
-	if (!f && pagecache_reclaim(1u << (order + 2)))
+	/* Pages come back in the order of their use, not of their addresses: until a whole block is together. */
+	while (!f && pagecache_reclaim(1u << (order + 2)))
 		f = take_block(order);
 	return f;
 }

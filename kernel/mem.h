@@ -36,6 +36,9 @@ void *mmio_map(u64 phys, u64 len);
 /* Entry for addr, NULL if the tables on the way are absent; with create they are made (NULL: no
  * memory). */
 u64 *pte_find(u64 pml4, u64 addr, bool create);
+/* The entry of addr; or NULL, and *absent_to is the first address behind the absent table (addresses before it have
+ * no entry either: a wild mapping of many terabytes is walked in a few steps). */
+u64 *pte_walk(u64 pml4, u64 addr, u64 *absent_to);
 static inline void tlb_flush_page(u64 addr)
 {
 	__asm__ volatile("invlpg (%0)" ::"r"(addr) : "memory");

@@ -13,6 +13,20 @@ u64 kernel_image_end(void)
 	return (u64)kernel_end - KERNEL_BASE;
 }
 
+u64 *pte_walk(u64 pml4, u64 addr, u64 *absent_to)
+{
+	u64 *table = P2V(pml4);
+	for (int shift = 39; shift > 12; shift -= 9) {
+		u64 e = table[addr >> shift & 511];
+		if (!(e & PTE_P)) {
+			*absent_to = (addr | ((1ull << shift) - 1)) + 1;
+			return NULL;
+		}
+		table = P2V(PTE_ADDR(e));
+	}
+	return &table[addr >> 12 & 511];
+}
+
 u64 *pte_find(u64 pml4, u64 addr, bool create)
 {
 	u64 *table = P2V(pml4);

@@ -32,9 +32,8 @@ i64 sys_brk(const u64 *arg)
 		return (i64)vm->brk;
 	u64 from = PAGE_UP(vm->brk), to = PAGE_UP(want);
 	if (to > from) {
-		list_for_each(r, &vm->regions, struct region, link)
-			if (r->start < to && r->end > from)
-				return (i64)vm->brk;
+		if (vm_overlaps(vm, from, to - from))
+			return (i64)vm->brk;
 		if (vm_map(vm, from, to - from, WH_RG_READ | WH_RG_WRITE | WH_RG_HEAP, NULL, 0, 0,
 			   true) < 0)
 			return (i64)vm->brk;
@@ -84,9 +83,8 @@ i64 sys_mmap(const u64 *arg)
 	if ((flags & MAP_SHARED) && !(flags & MAP_PRIVATE))
 		return -ENODEV;
 	if (flags & MAP_FIXED_NOREPLACE) {
-		for (u64 a = addr; a < addr + PAGE_UP(len); a += PAGE_SIZE)
-			if (vm_find(current->vm, a))
-				return -EEXIST;
+		if (vm_overlaps(current->vm, addr, PAGE_UP(len)))
+			return -EEXIST;
 		flags |= MAP_FIXED;
 	}
 	return vm_map(current->vm, addr, len, prot, NULL, 0, 0, flags & MAP_FIXED);
@@ -120,9 +118,8 @@ i64 sys_mremap(const u64 *arg)
 		int err = vm_unmap(current->vm, addr + len, old - len);
 		return err ? err : (i64)addr;
 	}
-	for (u64 a = addr + old; a < addr + len; a += PAGE_SIZE)
-		if (a >= VM_MMAP_TOP || vm_find(current->vm, a))
-			return -ENOMEM;
+	if (len > old && (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old)))
+		return -ENOMEM;
 	if (r->file || (len > old &&
 			vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0))
 		return -ENOMEM;

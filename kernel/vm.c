@@ -195,7 +195,7 @@ static u64 find_gap(struct vm *vm, u64 len)
 	return top >= USER_MIN + len ? top - len : 0;
 }
 
-static bool overlaps(struct vm *vm, u64 addr, u64 len)
+bool vm_overlaps(struct vm *vm, u64 addr, u64 len)
 {
 	list_for_each(r, &vm->regions, struct region, link)
 		if (r->start < addr + len && addr < r->end)
@@ -226,7 +226,7 @@ i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 o
 			return err;
 	} else {
 		addr = PAGE_UP(addr);
-		if (!range_ok(addr, len) || overlaps(vm, addr, len))
+		if (!range_ok(addr, len) || vm_overlaps(vm, addr, len))
 			addr = find_gap(vm, len);
 		if (!addr)
 			return -ENOMEM;

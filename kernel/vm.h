@@ -46,6 +46,7 @@ i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 o
 int vm_unmap(struct vm *vm, u64 addr, u64 len);
 int vm_protect(struct vm *vm, u64 addr, u64 len, u32 prot_flags);
 struct region *vm_find(struct vm *vm, u64 addr);
+bool vm_overlaps(struct vm *vm, u64 addr, u64 len); /* something is mapped in [addr, addr+len) */
 
 /* Make the page at addr present (for write if `write`). 0, -EFAULT (no region / not permitted),
  * -ENOMEM, -EIO (the pager failed). May block on the file server. */

@@ -20,22 +20,14 @@ static u64 prot_bits(const struct region *r)
 	return PTE_P | PTE_U | (r->flags & WH_RG_EXEC ? 0 : PTE_NX);
 }
 
-/* The next table boundary, for skipping what is absent. */
-static u64 next_table(u64 addr)
-{
-	return (addr | 0x1fffff) + 1;
-}
-
 void vm_drop_pages(struct vm *vm, u64 start, u64 end)
 {
 	bool loaded = vm_is_loaded(vm);
 	u32 flushed = 0;
 	for (u64 a = start; a < end;) {
-		u64 *e = pte_find(vm->pml4, a, false);
-		if (!e) {
-			a = next_table(a);
+		u64 *e = pte_walk(vm->pml4, a, &a);
+		if (!e)
 			continue;
-		}
 		if (*e & PTE_P) {
 			if (*e & PTE_PRIVATE)
 				vm->private_pages--;
@@ -53,11 +45,9 @@ void vm_drop_pages(struct vm *vm, u64 start, u64 end)
 void vm_protect_pages(struct vm *vm, struct region *r)
 {
 	for (u64 a = r->start; a < r->end;) {
-		u64 *e = pte_find(vm->pml4, a, false);
-		if (!e) {
-			a = next_table(a);
+		u64 *e = pte_walk(vm->pml4, a, &a);
+		if (!e)
 			continue;
-		}
 		if (*e & PTE_P) {
 			u64 entry = PTE_ADDR(*e) | (*e & PTE_PRIVATE) | prot_bits(r);
 			if (!(r->flags & VM_PROT))
@@ -76,11 +66,9 @@ void vm_protect_pages(struct vm *vm, struct region *r)
 int vm_copy_pages(struct vm *dst, struct vm *src, struct region *r)
 {
 	for (u64 a = r->start; a < r->end;) {
-		u64 *s = pte_find(src->pml4, a, false);
-		if (!s) {
-			a = next_table(a);
+		u64 *s = pte_walk(src->pml4, a, &a);
+		if (!s)
 			continue;
-		}
 		if (*s & PTE_P) {
 			u64 *d = pte_find(dst->pml4, a, true);
 			if (!d)
@@ -210,11 +198,9 @@ u64 vm_next_private(struct vm *vm, u64 addr)
 {
 	list_for_each(r, &vm->regions, struct region, link) {
 		for (u64 a = MAX(PAGE_UP(addr), r->start); a < r->end;) {
-			u64 *e = pte_find(vm->pml4, a, false);
-			if (!e) {
-				a = next_table(a);
+			u64 *e = pte_walk(vm->pml4, a, &a);
+			if (!e)
 				continue;
-			}
 			if ((*e & PTE_P) && (*e & PTE_PRIVATE))
 				return a;
 			a += PAGE_SIZE;
