@@ -10,10 +10,10 @@ check_host() {
 	for t in $(make -s BUILD="$BUILD" host-tests-list); do
 		progress "host: ${t##*/}"
 		status=0
-		"$t" >"$log/${t##*/}.log" 2>&1 || status=$?
+		timeout "${HOST_TEST_SECONDS:-600}" "$t" >"$log/${t##*/}.log" 2>&1 || status=$?
 		not_ok=$(grep -c '^not ok ' "$log/${t##*/}.log" || true)
 		PASSED=$((PASSED + $(grep -c '^ok ' "$log/${t##*/}.log" || true)))
-		[ "$status" = 0 ] || [ "$not_ok" != 0 ] || not_ok=1 # a crash, or a sanitizer's report
+		[ "$status" = 0 ] || [ "$not_ok" != 0 ] || not_ok=1 # a crash, a sanitizer's report, or out of time
 		FAILED=$((FAILED + not_ok))
 		progress_end
 		if [ "$status" != 0 ] || [ "$not_ok" != 0 ]; then
