@@ -130,7 +130,7 @@ static void one_round(int round)
 	errno = 0;
 	t_check(flock(lock_fd, LOCK_EX | LOCK_NB) == 0, "the lock is still mine", "round %d",
 		round);
-	t_fill(buf, SEEK_STEP, (uint64_t)(SEEK_AT + (round - 1) * SEEK_STEP), SEEK_SEED);
+	t_fill(buf, SEEK_STEP, SEEK_AT + (uint64_t)(round - 1) * SEEK_STEP, SEEK_SEED);
 	t_write_all(seek_fd, buf, SEEK_STEP);
 	int flags = fcntl(log_fd, F_GETFL);
 
