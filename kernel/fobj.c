@@ -298,7 +298,7 @@ i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t l
 	int err = fobj_bind(f);
 	if (err)
 		return err;
-	struct wh_msg m;
+	struct wh_msg m = {0};
 	u64 seq;
 	struct vnode *v = vnode_write_begin(f, &seq);
 	/* The buffer is only read (WH_BULK_IN). */

@@ -203,8 +203,7 @@ void ipc_wait_for_service(u32 svc)
 
 static void fail_all(struct list *requests)
 {
-	while (!list_empty(requests)) {
-		struct request *r = container_of(requests->next, struct request, link);
+	list_for_each_safe(r, requests, struct request, link) {
 		if (!r->port) { /* an answer its owner never fetched */
 			ipc_free(r);
 			continue;

@@ -28,11 +28,12 @@ static u64 total_of(const struct linux_iovec *v, u32 n)
 /* Move len bytes between buf and the user's buffers, which are known to have as many. */
 static int cursor_move(struct cursor *c, u8 *buf, size_t len, bool to_user)
 {
-	while (len) {
-		while (c->at == c->v->len) {
+	while (len && c->n) {
+		if (c->at == c->v->len) {
 			c->v++;
 			c->n--;
 			c->at = 0;
+			continue;
 		}
 		size_t n = MIN(len, c->v->len - c->at);
 		int err = to_user ? copy_to_user(c->v->base + c->at, buf, n)

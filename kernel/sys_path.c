@@ -31,11 +31,10 @@ static i64 change(u32 type, int dirfd, u64 uname, struct fs_path req)
 	return MIN(r, 0);
 }
 
-/* One request on two names of the same tree. first == NULL: `text` (a link's target) comes first instead. */
-static i64 change_two(u32 type, struct path *first, const char *text, struct path *second,
+/* One request on two names of the same tree; head: first's, or a link's target, then first == NULL. */
+static i64 change_two(u32 type, struct path *first, const char *head, struct path *second,
 		      u32 flags)
 {
-	const char *head = first ? first->name : text;
 	size_t n1 = strlen(head) + 1, n2 = strlen(second->name) + 1;
 	i64 r = changeable(second);
 	if (!r && first)
@@ -68,7 +67,7 @@ static i64 two_names(u32 type, int dir1, u64 name1, int dir2, u64 name2, u32 fla
 		kfree(a);
 		return err;
 	}
-	i64 r = change_two(type, a, NULL, b, flags);
+	i64 r = change_two(type, a, a->name, b, flags);
 	kfree(a);
 	kfree(b);
 	return r;

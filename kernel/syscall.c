@@ -40,7 +40,7 @@ void syscall_init(void);
 
 void syscall_init(void)
 {
-	for (u16 i = 0; i < V_ROWS; i++) {
+	for (u32 i = 0; i < V_ROWS; i++) {
 		u32 nr = syscall_rows[i].nr;
 		if (nr >= WH_SYSCALL_BASE)
 			our_row[nr - WH_SYSCALL_BASE] = (u16)(i + 1);

@@ -41,7 +41,7 @@ static void page_fault(struct trapframe *tf)
 	bool user = tf->cs & 3;
 	fault_count++;
 	/* In kernel mode only usercopy.c touches user addresses, and it says so. */
-	if (!user && !(current && current->fault_resume && addr < USER_TOP))
+	if (!current || (!user && !(current->fault_resume && addr < USER_TOP)))
 		panic("page fault at %lx (error %lx), rip %lx", addr, tf->error, tf->rip);
 	int r = -EFAULT;
 	if (current->vm && addr >= USER_MIN && addr < USER_TOP) {

@@ -92,12 +92,13 @@ static void keep(struct memory *m, uint64_t id, const struct served *s)
 		return; /* a repetition would be executed again; memory is not supposed to end */
 	struct kept *k = &m->kept[m->next++ % CUSTODIAN_KEPT];
 
+	void *copy = malloc(s->out_len + 1);
+
+	if (copy)
+		memcpy(copy, out, s->out_len);
 	free(k->out);
-	*k = (struct kept){.id = id, .msg = s->r.msg, .out = malloc(s->out_len + 1)};
-	if (k->out) {
-		k->out_len = s->out_len;
-		memcpy(k->out, out, s->out_len);
-	}
+	*k = (struct kept){
+		.id = id, .msg = s->r.msg, .out = copy, .out_len = copy ? s->out_len : 0};
 }
 
 static void forget(struct memory *m)

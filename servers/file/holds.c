@@ -156,8 +156,9 @@ bool holds_node_seen(struct holds *t, uint32_t node, uint64_t incarnation)
 void holds_end(struct holds *t)
 {
 	for (unsigned i = 0; i < HOLD_BUCKETS; i++)
-		while (t->bucket[i]) {
-			t->bucket[i]->owners = 0;
-			end(t, t->bucket[i]);
+		for (struct hold *h = t->bucket[i], *next; h; h = next) {
+			next = h->hash_next;
+			h->owners = 0;
+			end(t, h);
 		}
 }

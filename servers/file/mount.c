@@ -94,7 +94,7 @@ static void release_freed(struct fs *fs)
 				ext2fs_block_alloc_stats2(fs->e2, r->blk + k, -1);
 			else
 				fs_log("block %llu was freed twice",
-				       (unsigned long long)(r->blk + k));
+				       (unsigned long long)r->blk + k);
 		}
 	}
 	fs->freed_runs = 0;

@@ -35,14 +35,14 @@ long op_create(struct tree *t, struct walk *w, uint32_t mode, struct fs_cred cre
 {
 	struct fs *fs = &t->fs;
 	bool isdir = S_ISDIR(mode);
-	struct inode *ip;
+	struct inode *ip = NULL;
 	long err = may_change(w->dir, cred);
 
 	if (err == 0 && isdir && w->dir->d.i_links_count >= FS_LINK_MAX)
 		err = -EMLINK;
 	if (err == 0)
 		err = inode_new(fs, w->dir, mode, cred, &ip);
-	if (err < 0)
+	if (err)
 		return err;
 	if (isdir)
 		err = dir_init(fs, ip, w->dir);

@@ -118,7 +118,7 @@ static int walk_name(struct fs *fs, struct walk *w, struct rest *r, bool last, b
 	}
 	if (err == 0)
 		err = inode_get(fs, ino, &ip);
-	if (err < 0)
+	if (err)
 		return err;
 	bool meant = last && (slash ? flags & WALK_LAST : !(flags & WALK_FOLLOW));
 
@@ -144,7 +144,7 @@ static int walk_up(struct fs *fs, struct walk *w)
 
 	if (err == 0)
 		err = inode_get(fs, ino, &parent);
-	if (err < 0)
+	if (err)
 		return err;
 	canon_pop(w);
 	step(fs, w, w->ip, parent);

@@ -284,7 +284,7 @@ static void faults(void)
 		overflow(&start);
 	check("stack overflow is caught on the other stack", hits == 2 && on_alt);
 	handle(SIGFPE, on_fault, 0);
-	volatile int zero = 0, hundred = 100;
+	volatile int zero = atoi("0"), hundred = 100;
 	if (sigsetjmp(out, 1) == 0)
 		zero = hundred / zero;
 	check("SIGFPE", hits == 1 && last_code == FPE_INTDIV && !on_alt);

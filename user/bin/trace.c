@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* trace: print the kernel's trace ring, oldest event first. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "wh.h"
@@ -15,13 +14,12 @@ int main(int argc, char **argv)
 		       "Prints the node's last kernel events: seconds, pid, event (kernel/trace.def).\n");
 		return strcmp(argv[1], "--help") != 0;
 	}
-	char *buf = malloc(MAX);
-	long n = buf ? wh_trace(buf, MAX) : -12;
+	static char buf[MAX];
+	long n = wh_trace(buf, sizeof buf);
 	if (n < 0) {
 		fprintf(stderr, "trace: the kernel answered error %ld\n", -n);
 		return 1;
 	}
 	fwrite(buf, 1, (size_t)n, stdout);
-	free(buf);
 	return 0;
 }
