@@ -11,17 +11,20 @@ cd "$(dirname "$0")/.."
 
 BUILD=${BUILD:-build} MAKE=${MAKE:-make} MUSL_GCC=${MUSL_GCC:-musl-gcc}
 
-c_files() { git ls-files "$@"; }
+c_files() {
+	git ls-files "$@" | while IFS= read -r f; do [ ! -e "$f" ] || echo "$f"; done
+}
 
 format() {
 	# Other versions break lines at other places.
-	local tool version bad=0 f
+	local tool version bad=0 files f
 	tool=$(command -v clang-format-14 || command -v clang-format) || { echo "lint.sh: no clang-format"; return 1; }
 	version=$("$tool" --version | sed 's/.*version \([0-9]*\).*/\1/')
 	[ "$version" = 14 ] || { echo "format: not checked: the tree is formatted with clang-format 14, this is $version"; return 0; }
-	for f in $(c_files '*.c' '*.h'); do
-		[ -e "$f" ] || continue
-		"$tool" --dry-run -Werror "$f" >/dev/null 2>&1 || { echo "$f: not formatted (clang-format -i $f)"; bad=1; }
+	mapfile -t files < <(c_files '*.c' '*.h')
+	for f in $("$tool" --dry-run -Werror "${files[@]}" 2>&1 | sed -n 's/^\([^ :]*\):[0-9:]* error: .*/\1/p' | sort -u); do
+		echo "$f: not formatted (clang-format -i $f)"
+		bad=1
 	done
 	return $bad
 }
@@ -41,7 +44,7 @@ compilations() {
 				else if ($i ~ /^-(I|D|std=|ffreestanding|mcmodel|mno-|Wall|Wextra)/) flags = flags " " $i
 				else if ($i ~ /\.c;?$/) { sub(/;$/, "", $i); file[n++] = $i }
 			}
-			if (libc) flags = flags " -nostdinc -isystem " musl
+			if (libc) flags = flags " -nostdlibinc -isystem " musl
 			while (n--) if (!(file[n] in seen)) { seen[file[n]] = 1; print file[n] flags }
 		}'
 }

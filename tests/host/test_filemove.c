@@ -179,7 +179,8 @@ static size_t check_round_trip(u8 *image, size_t cap)
 	file_bind(&q);
 	check("what nobody uses goes at resumption",
 	      t && t->refs == 1 && q.u->ofile[3]->fobj->refs == 1, "stays");
-	fobj_put(t);
+	if (t)
+		fobj_put(t);
 	proc_end(&q);
 	fobj_put(text.file);
 	proc_end(&p);
