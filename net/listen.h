@@ -10,6 +10,14 @@
 
 #include "wh.h"
 
+enum { MAX_SENDS = 4 }; /* a power of two */
+
+/* A NET_SEND that lwIP has not taken whole. */
+struct send {
+	uint64_t request;
+	uint32_t len, off; /* bytes in all, taken */
+};
+
 /* One connection of a service. Without pcb: it has ended, and waits for the owner to close it. */
 struct conn {
 	unsigned svc;  /* owner; 0: free */
@@ -19,9 +27,10 @@ struct conn {
 	int error;     /* why it ended, -errno */
 	bool finished; /* the peer has closed its direction */
 	/* requests that wait, 0: none */
-	uint64_t connecting, receiving, sending;
+	uint64_t connecting, receiving;
 	uint32_t recv_room;
-	uint32_t send_len, send_off;
+	struct send send[MAX_SENDS]; /* a ring */
+	unsigned send_first, sends;
 	uint64_t waiting_since; /* last progress of sending, node monotonic ns */
 	struct pbuf *rx,
 		*rx_last; /* received, not yet read: packets chained without adding up tot_len */

@@ -221,7 +221,7 @@ static void poll_card(void)
 
 	tcp_service_deliver();
 	nic_flush();
-	uint64_t soon = active ? wh_now() + FAST_NS : WH_NO_DEADLINE;
+	uint64_t soon = active ? serve_now() + FAST_NS : WH_NO_DEADLINE;
 
 	if (soon < tick_timer.deadline)
 		serve_timer(&tick_timer, soon, tick, NULL);

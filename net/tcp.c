@@ -12,6 +12,7 @@
 
 #include "listen.h"
 #include "msg_net.h"
+#include "reply.h"
 #include "serve.h"
 #include "stack.h"
 #include "tcp.h"
@@ -72,6 +73,24 @@ static void answer(uint64_t *request, int status)
 	*request = 0;
 }
 
+static struct send *first_send(struct conn *c)
+{
+	return c->sends > 0 ? &c->send[c->send_first % MAX_SENDS] : NULL;
+}
+
+static void drop_first_send(struct conn *c)
+{
+	c->send_first++;
+	c->sends--;
+}
+
+/* All that wait fail. */
+static void fail_sends(struct conn *c, int status)
+{
+	for (; c->sends > 0; drop_first_send(c))
+		serve_status(first_send(c)->request, status);
+}
+
 /* Forget a connection whose pcb is gone or detached. */
 static void free_conn(struct conn *c)
 {
@@ -84,7 +103,7 @@ static void free_conn(struct conn *c)
 	drop_received(c);
 	answer(&c->connecting, -ECANCELED);
 	answer(&c->receiving, -ECANCELED);
-	answer(&c->sending, -ECANCELED);
+	fail_sends(c, -ECANCELED);
 	*c = (struct conn){0};
 	stats.connections--;
 }
@@ -123,33 +142,39 @@ static void mark_ready(struct conn *c)
 
 /* ---- sending ---- */
 
-/* Give lwIP as much of the waiting NET_SEND as it takes, and answer when that was all. */
-static void push(struct conn *c)
+/* Give lwIP as much of a waiting NET_SEND as it takes. True: that was all of it. */
+static bool push_one(struct conn *c, struct send *s)
 {
 	static uint8_t piece[PIECE];
 
-	if (!c->sending || !c->pcb)
-		return;
-	if (c->send_off == 0 && !c->pcb->unacked && !c->pcb->unsent)
-		c->waiting_since = wh_now();
-	while (c->send_off < c->send_len) {
-		uint32_t n = c->send_len - c->send_off;
+	while (s->off < s->len) {
+		uint32_t n = LWIP_MIN(s->len - s->off, (uint32_t)PIECE);
 
-		n = LWIP_MIN(n, (uint32_t)PIECE);
 		n = LWIP_MIN(n, tcp_sndbuf(c->pcb));
 		if (n == 0)
-			break;
-		if (wh_copyin(c->sending, c->send_off, piece, n) != (long)n) {
-			answer(&c->sending, -EFAULT);
-			break;
-		}
+			return false;
+		if (wh_copyin(s->request, s->off, piece, n) != (long)n)
+			return true; /* the client is gone, or wrote nonsense: its stream ends with it */
 		if (tcp_write(c->pcb, piece, n, TCP_WRITE_FLAG_COPY) != ERR_OK)
-			break; /* no memory now: on_sent or the tick tries again */
-		c->send_off += n;
+			return false; /* no memory now: on_sent or the tick tries again */
+		s->off += n;
+	}
+	return true;
+}
+
+static void push(struct conn *c)
+{
+	struct send *s;
+
+	if (c->sends == 0 || !c->pcb)
+		return;
+	if (!c->pcb->unacked && !c->pcb->unsent)
+		c->waiting_since = serve_now();
+	while ((s = first_send(c)) && push_one(c, s)) {
+		reply_sent(c->svc, s->request, s->off == s->len ? (int)s->len : -EFAULT);
+		drop_first_send(c);
 	}
 	tcp_output(c->pcb);
-	if (c->send_off == c->send_len)
-		answer(&c->sending, c->send_len);
 }
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
@@ -158,7 +183,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 
 	(void)pcb;
 	(void)len;
-	c->waiting_since = wh_now();
+	c->waiting_since = serve_now();
 	push(c);
 	return ERR_OK;
 }
@@ -225,6 +250,7 @@ static void deliver(struct conn *c)
 	}
 	long n = copy_received(c);
 
+	reply_held(c->svc); /* it wakes up now anyway */
 	answer(&c->receiving, n);
 	for (long left = n; c->pcb && left > 0; left -= UINT16_MAX)
 		tcp_recved(c->pcb, LWIP_MIN(left, UINT16_MAX));
@@ -257,7 +283,7 @@ static void on_error(void *arg, err_t err)
 		free_conn(c);
 		return;
 	}
-	answer(&c->sending, c->error);
+	fail_sends(c, c->error);
 	mark_ready(c);
 }
 
@@ -359,7 +385,7 @@ static void on_send(const struct wh_event *ev)
 
 	if (!c)
 		err = -EBADF;
-	else if (c->sending || c->connecting)
+	else if (c->sends == MAX_SENDS || c->connecting)
 		err = -EBUSY;
 	else if (ev->bulk_len == 0 || ev->bulk_len > NET_IO_MAX)
 		err = -EINVAL;
@@ -369,9 +395,8 @@ static void on_send(const struct wh_event *ev)
 		serve_status(ev->id, err);
 		return;
 	}
-	c->sending = ev->id;
-	c->send_len = ev->bulk_len;
-	c->send_off = 0;
+	c->send[(c->send_first + c->sends++) % MAX_SENDS] =
+		(struct send){.request = ev->id, .len = ev->bulk_len};
 	push(c);
 }
 
@@ -431,7 +456,7 @@ void tcp_service_tick(uint64_t now)
 
 			tcp_abort(pcb);
 			on_error(c, ERR_ABRT);
-		} else if (c->sending) {
+		} else if (c->sends > 0) {
 			push(c);
 		}
 	}

@@ -17,6 +17,7 @@ enum {
 	RETRY_NS = 20 * SERVE_MS,
 	RX_FIRST = 8 * 1024, /* receive buffer; doubled when filled, up to NET_IO_MAX */
 	CHUNK_MIN = 16 * 1024,
+	MAX_SENDS = 4, /* on their way, a stream */
 };
 
 enum state {
@@ -26,11 +27,13 @@ enum state {
 	DEAD, /* on_down was called or the owner closed it; freed when nothing refers to it */
 };
 
-/* A piece of the send queue. Only the last one is still filled; never moved, the net server reads
- * it. */
+/*
+ * A piece of the send queue. Only the last one is still filled; never moved, the net server reads it.
+ * Bytes [0, taken) are the net server's already, [taken, asked) are in requests, [asked, len) wait.
+ */
 struct chunk {
 	struct chunk *next;
-	size_t cap, len, sent;
+	size_t cap, len, asked, taken;
 	uint8_t data[];
 };
 
@@ -42,9 +45,10 @@ struct net_stream {
 	uint64_t conn; /* the net server's name for it; 0: none */
 	const struct net_stream_ops *ops;
 	void *arg;
-	struct serve_timer timer;	     /* WAITING */
-	unsigned refs;			     /* requests on their way and callbacks on the stack */
-	bool connecting, receiving, sending; /* such a request is on its way */
+	struct serve_timer timer;   /* WAITING */
+	unsigned refs;		    /* requests on their way and callbacks on the stack */
+	bool connecting, receiving; /* such a request is on its way */
+	unsigned sends;		    /* NET_SEND on their way; answered in order */
 	bool paused, want_room;
 	bool close_later; /* DEAD, but the net server could not be told yet; counts as a reference */
 	bool orphan;	  /* the net server was gone when asked: goes down at the next retry */
@@ -266,22 +270,31 @@ static void on_received(void *arg, const struct wh_msg *reply)
 	unhold(s);
 }
 
+/* The net server has taken n bytes of the first chunk. */
+static void consume(struct net_stream *s, size_t n)
+{
+	struct chunk *c = s->head;
+
+	c->taken += n;
+	s->queued -= n;
+	if (c->taken < c->len)
+		return;
+	if (c != s->tail) {
+		s->head = c->next;
+		free(c);
+	} else {
+		c->len = c->asked = c->taken = 0; /* the last one is used again */
+	}
+}
+
 static void on_sent(void *arg, const struct wh_msg *reply)
 {
 	struct net_stream *s = arg;
-	struct chunk *c = s->head;
 	int n = reply->status;
 
-	s->sending = false;
-	if (s->state == UP && n > 0 && (size_t)n <= c->len - c->sent) {
-		c->sent += n;
-		s->queued -= n;
-		if (c->sent == c->len && c != s->tail) {
-			s->head = c->next;
-			free(c);
-		} else if (c->sent == c->len) {
-			c->sent = c->len = 0; /* the last one is used again */
-		}
+	s->sends--;
+	if (s->state == UP && n > 0 && (size_t)n <= s->head->asked - s->head->taken) {
+		consume(s, n);
 		pump(s);
 		if (s->want_room && s->queued <= NET_QUEUE_MAX / 2) {
 			s->want_room = false;
@@ -312,20 +325,24 @@ static void pump_receive(struct net_stream *s)
 
 static void pump_send(struct net_stream *s)
 {
-	struct chunk *c = s->head;
+	/* An empty last chunk was passed over for a longer message. */
+	if (s->head && s->head->len == 0 && s->head != s->tail) {
+		struct chunk *empty = s->head;
 
-	if (s->sending || s->queued == 0)
-		return;
-	if (c->sent == c->len) { /* an empty last one was passed over for a longer message */
-		s->head = c->next;
-		free(c);
-		c = s->head;
+		s->head = empty->next;
+		free(empty);
 	}
-	size_t n = c->len - c->sent;
+	for (struct chunk *c = s->head; c && s->sends < MAX_SENDS; c = c->next) {
+		while (c->asked < c->len && s->sends < MAX_SENDS) {
+			size_t n = c->len - c->asked;
 
-	if (n > NET_IO_MAX)
-		n = NET_IO_MAX;
-	s->sending = ask(s, NET_SEND, c->data + c->sent, n, WH_BULK_IN, on_sent) == 0;
+			n = n < NET_IO_MAX ? n : NET_IO_MAX;
+			if (ask(s, NET_SEND, c->data + c->asked, n, WH_BULK_IN, on_sent) < 0)
+				return;
+			c->asked += n;
+			s->sends++;
+		}
+	}
 }
 
 static void pump(struct net_stream *s)

@@ -46,6 +46,7 @@ static struct note_row notes[SERVE_MAX_NOTES];
 static unsigned note_count;
 static struct pending pending[SERVE_MAX_PENDING];
 static uint32_t pending_free;
+static uint64_t round_now;	   /* serve_now; 0: not read in this round yet */
 static struct serve_timer *timers; /* by deadline, the next one first */
 static void (*idle_fn[MAX_IDLE])(void);
 static bool again;
@@ -232,6 +233,13 @@ static void on_notify(uint64_t bits)
 
 /* ---- time ---- */
 
+uint64_t serve_now(void)
+{
+	if (round_now == 0)
+		round_now = wh_now();
+	return round_now;
+}
+
 void serve_timer_stop(struct serve_timer *t)
 {
 	if (!t->link)
@@ -265,7 +273,7 @@ static void run_timers(void)
 {
 	if (!timers)
 		return;
-	uint64_t now = wh_now();
+	uint64_t now = serve_now();
 
 	for (unsigned n = 0; n < BATCH && timers && timers->deadline <= now; n++) {
 		struct serve_timer *t = timers;
@@ -369,9 +377,12 @@ void serve_run(void)
 		again = got == 0;
 		for (unsigned i = 0; i < idle_count; i++)
 			idle_fn[i]();
-		if (again)
+		if (again) {
+			round_now = 0;
 			continue;
+		}
 		got = next_event(&ev, timers ? timers->deadline : WH_NO_DEADLINE);
+		round_now = 0;
 		if (got == 0)
 			dispatch(&ev);
 		else if (got != -ETIMEDOUT && got != -EINTR)

@@ -120,6 +120,10 @@ struct serve_timer {
 	void *arg;
 };
 
+/* The time when the loop last looked at the clock, at most one round of the loop old: cheaper than wh_now(),
+ * which reads an emulated device. Node monotonic ns. */
+uint64_t serve_now(void);
+
 /* (Re)arm: fn(arg) once at `deadline` (node monotonic ns; the past means soon, from serve_run). */
 void serve_timer(struct serve_timer *t, uint64_t deadline, void (*fn)(void *arg), void *arg);
 /* Disarm; harmless when not armed. */
