@@ -57,6 +57,7 @@ extern struct list all_fobjs;
 
 /* ---- regular files and directories (regular.c) ---- */
 extern const struct ofile_ops regular_ops, directory_ops;
+i64 directory_lseek(struct ofile *f, i64 off, int whence);
 /* Takes over the reference, also on failure. */
 struct ofile *regular_open(struct fobj *f, u32 flags);
 i64 regular_readv(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);

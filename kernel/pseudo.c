@@ -127,16 +127,6 @@ static i64 dir_readdir(struct ofile *f, u64 ubuf, size_t len)
 	return (i64)done;
 }
 
-static i64 dir_lseek(struct ofile *f, i64 off, int whence)
-{
-	if (whence == SEEK_CUR && off == 0)
-		return (i64)f->dircookie;
-	if (whence != SEEK_SET || off < 0)
-		return -EINVAL;
-	f->dircookie = (u64)off;
-	return off;
-}
-
 static int dir_stat(struct ofile *f, struct fs_attr *a)
 {
 	pseudo_attr(a, ((const struct snapshot *)f->data)->path, S_IFDIR | 0555);
@@ -154,7 +144,7 @@ static const struct ofile_ops dir_ops = {
 	.cls = CLASS_FILE,
 	.movable = false,
 	.read = dir_read,
-	.lseek = dir_lseek,
+	.lseek = directory_lseek,
 	.stat = dir_stat,
 	.readdir = dir_readdir,
 	.release = snapshot_release,

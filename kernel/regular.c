@@ -231,7 +231,7 @@ static i64 directory_readdir(struct ofile *f, u64 ubuf, size_t len)
 }
 
 /* A directory's position is a cookie of the custodian's; d_off of each entry names one. */
-static i64 directory_lseek(struct ofile *f, i64 off, int whence)
+i64 directory_lseek(struct ofile *f, i64 off, int whence)
 {
 	if (whence == SEEK_CUR && off == 0)
 		return (i64)f->dircookie;

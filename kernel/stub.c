@@ -128,19 +128,28 @@ static int get_uq(u64 uaddr, struct wh_uqpid *u)
 	return copy_from_user(u, uaddr, sizeof *u);
 }
 
-/* uq-pid, epoch, status */
-i64 wh_sys_proc_exited(const u64 *arg)
+/* The stub that news of this epoch are about; 0 or -errno. */
+static int stub_of(u64 uuq, u32 epoch, struct proc **p)
 {
 	struct wh_uqpid u;
-	int r = get_uq(arg[0], &u);
-	struct proc *p = r ? NULL : stub_find(&u);
+	int r = get_uq(uuq, &u);
 
 	if (r)
 		return r;
-	if (!p)
+	*p = stub_find(&u);
+	if (!*p)
 		return -ESRCH;
-	if ((u32)arg[1] < p->epoch)
-		return -ESTALE;
+	return epoch < (*p)->epoch ? -ESTALE : 0;
+}
+
+/* uq-pid, epoch, status */
+i64 wh_sys_proc_exited(const u64 *arg)
+{
+	struct proc *p;
+	int r = stub_of(arg[0], (u32)arg[1], &p);
+
+	if (r)
+		return r;
 	proc_become_zombie(p, (i32)arg[2]);
 	return 0;
 }
@@ -148,16 +157,11 @@ i64 wh_sys_proc_exited(const u64 *arg)
 /* uq-pid, epoch, node */
 i64 wh_sys_proc_moved(const u64 *arg)
 {
-	struct wh_uqpid u;
-	int r = get_uq(arg[0], &u);
-	struct proc *p = r ? NULL : stub_find(&u);
+	struct proc *p;
+	int r = stub_of(arg[0], (u32)arg[1], &p);
 
 	if (r)
 		return r;
-	if (!p)
-		return -ESRCH;
-	if ((u32)arg[1] < p->epoch)
-		return -ESTALE;
 	if (arg[2] < 1 || arg[2] > node_id.nodes)
 		return -EINVAL;
 	p->epoch = (u32)arg[1];
@@ -165,27 +169,31 @@ i64 wh_sys_proc_moved(const u64 *arg)
 	return 0;
 }
 
-/* The living process itself, not a stub of it nor a copy that is still arriving. */
-static struct proc *find_here(const struct wh_uqpid *u)
+/* The living process itself, not a stub of it nor a copy that is still arriving; 0 or -errno. */
+static int alive_here(u64 uuq, struct proc **found)
 {
+	struct wh_uqpid u;
+	int r = get_uq(uuq, &u);
+
+	if (r)
+		return r;
 	list_for_each(p, &all_procs, struct proc, all_link)
 		if (p->state != PROC_AWAY && p->state != PROC_NEW && p->state != PROC_ZOMBIE &&
-		    memcmp(&p->uqpid, u, sizeof *u) == 0)
-			return p;
-	return NULL;
+		    memcmp(&p->uqpid, &u, sizeof u) == 0) {
+			*found = p;
+			return 0;
+		}
+	return -ESRCH;
 }
 
 /* uq-pid, signal */
 i64 wh_sys_proc_signal(const u64 *arg)
 {
-	struct wh_uqpid u;
-	int r = get_uq(arg[0], &u);
-	struct proc *p = r ? NULL : find_here(&u);
+	struct proc *p;
+	int r = alive_here(arg[0], &p);
 
 	if (r)
 		return r;
-	if (!p)
-		return -ESRCH;
 	if (arg[1] < 1 || arg[1] >= NSIG)
 		return -EINVAL;
 	signal_send(p, (int)arg[1], 0, 0);
@@ -195,14 +203,11 @@ i64 wh_sys_proc_signal(const u64 *arg)
 /* uq-pid, pid of the new parent */
 i64 wh_sys_proc_reparent(const u64 *arg)
 {
-	struct wh_uqpid u;
-	int r = get_uq(arg[0], &u);
-	struct proc *p = r ? NULL : find_here(&u);
+	struct proc *p;
+	int r = alive_here(arg[0], &p);
 
 	if (r)
 		return r;
-	if (!p)
-		return -ESRCH;
 	if ((i32)arg[1] <= 0)
 		return -EINVAL;
 	p->u->names.ppid = (i32)arg[1];

@@ -22,6 +22,23 @@
 	pushq %r14
 	pushq %r15
 	.endm
+	.macro POP_GPRS
+	popq %r15
+	popq %r14
+	popq %r13
+	popq %r12
+	popq %r11
+	popq %r10
+	popq %r9
+	popq %r8
+	popq %rbp
+	popq %rdi
+	popq %rsi
+	popq %rdx
+	popq %rcx
+	popq %rbx
+	popq %rax
+	.endm
 
 	.globl syscall_entry
 syscall_entry:
@@ -45,21 +62,7 @@ trap_return:
 	movq %rsp, %rdi
 	call user_return /* signals, freezing, preemption; eax != 0: sysret will do */
 	testl %eax, %eax
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rbp
-	popq %rdi
-	popq %rsi
-	popq %rdx
-	popq %rcx
-	popq %rbx
-	popq %rax
+	POP_GPRS
 	jz 1f
 	movq 40(%rsp), %rsp /* user rsp */
 	sysretq
@@ -79,21 +82,7 @@ trap_common:
 	movq 8*8(%rsp), %rbp
 	movq %rsp, %rdi
 	call trap_dispatch
-	popq %r15
-	popq %r14
-	popq %r13
-	popq %r12
-	popq %r11
-	popq %r10
-	popq %r9
-	popq %r8
-	popq %rbp
-	popq %rdi
-	popq %rsi
-	popq %rdx
-	popq %rcx
-	popq %rbx
-	popq %rax
+	POP_GPRS
 	addq $16, %rsp
 	iretq
 
