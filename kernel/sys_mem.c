@@ -118,7 +118,8 @@ i64 sys_mremap(const u64 *arg)
 		int err = vm_unmap(current->vm, addr + len, old - len);
 		return err ? err : (i64)addr;
 	}
-	if (len > old && (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old)))
+	if (len > old &&
+	    (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old)))
 		return -ENOMEM;
 	if (r->file || (len > old &&
 			vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0))

@@ -127,7 +127,9 @@ int main(void)
 	me = (struct client){.t = &tree, .node = 1};
 	populate(good);
 	snprintf(cmd, sizeof(cmd), "cp %s %s", good, bad);
-	stderr = fopen("/dev/null", "w"); /* thousands of complaints; the sanitisers write to fd 2 all the same */
+	stderr =
+		fopen("/dev/null",
+		      "w"); /* thousands of complaints; the sanitisers write to fd 2 all the same */
 	for (unsigned i = 0; i < IMAGES; i++) {
 		CHECK("copy", system(cmd) == 0);
 		damage(bad, 4 << 20);
