@@ -20,7 +20,7 @@ KCFLAGS := -std=gnu11 -O2 -g $(WARN) -ffreestanding -fno-pic -fno-pie -fno-stack
 	-mno-red-zone -mno-sse -mno-mmx -mno-80387 -fno-omit-frame-pointer -fno-asynchronous-unwind-tables \
 	-fno-strict-aliasing -fno-common -fcf-protection=none -Iabi -Ikernel
 UCC := $(MUSL_GCC)
-UCFLAGS := -std=gnu11 -O2 -g $(WARN) -static -fno-pie -no-pie -fno-omit-frame-pointer -Iabi -Ilibc/include -Iservers/lib
+UCFLAGS := -std=gnu11 -O2 -g $(WARN) -static -fno-pie -no-pie -fno-omit-frame-pointer -Iabi -Iservers/lib
 HOSTCFLAGS := -std=gnu11 -O2 -g $(WARN) -Iabi
 SANFLAGS := -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=all
 
@@ -42,7 +42,7 @@ clean:
 	rm -rf $(BUILD)
 
 help:
-	@sed -n 's/^#   //p' Makefile
+	@sed -n 's/^#   //p' $(filter %akefile %.mk,$(MAKEFILE_LIST))
 
 .PHONY: all default host-tests clean help
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
