@@ -368,7 +368,7 @@ static void pump(struct net_stream *s)
 			break;
 		}
 		s->close_later = false;
-		unhold(s);
+		s->refs--; /* not the last one: whoever pumps a dead stream holds one */
 		break;
 	}
 }

@@ -25,14 +25,17 @@ int main(int argc, char **argv)
 {
 	long ms = t_option(argc, argv, "--ms", 20), kib = t_option(argc, argv, "--kib", 64);
 	size_t len = (size_t)kib * 1024;
-	unsigned char *memory = malloc(len);
 	char line[32];
 	long beat = 0;
 
-	if (argc < 2 || !memory) {
+	if (argc < 2) {
 		fprintf(stderr, "usage: t_beat FILE [--ms N] [--kib N]\n");
 		return 2;
 	}
+	unsigned char *memory = malloc(len);
+
+	if (!memory)
+		t_die("%zu bytes of memory", len);
 	int fd = open(argv[1], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
 
 	if (fd < 0)
