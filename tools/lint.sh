@@ -22,6 +22,7 @@ format() {
 	version=$("$tool" --version | sed 's/.*version \([0-9]*\).*/\1/')
 	[ "$version" = 14 ] || { echo "format: not checked: the tree is formatted with clang-format 14, this is $version"; return 0; }
 	mapfile -t files < <(c_files '*.c' '*.h')
+	[ ${#files[@]} -gt 0 ] || { echo "lint.sh: git knows no C file here"; return 1; }
 	for f in $("$tool" --dry-run -Werror "${files[@]}" 2>&1 | sed -n 's/^\([^ :]*\):[0-9:]* error: .*/\1/p' | sort -u); do
 		echo "$f: not formatted (clang-format -i $f)"
 		bad=1
@@ -55,6 +56,7 @@ analyse() {
 	rm -f "$out"/*.txt
 	compilations | sort >"$out/compilations"
 	mapfile -t all < <(c_files "${@:-*.c}")
+	[ ${#all[@]} -gt 0 ] || { echo "lint.sh: git knows no such C file here"; return 1; }
 	for f in "${all[@]}"; do
 		grep "^$f " "$out/compilations" || echo "$f: no rule of any module.mk compiles this" >"$out/${f//\//+}.txt"
 	done | OUT=$out nice xargs -r -P "${JOBS:-2}" -L 1 bash -c '

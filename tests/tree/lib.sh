@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 # What the tests of the tree share: which files there are, and verdicts. Sourced; leaves the caller in the root of the tree.
 set -u
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 failed=0
 
 # The files of the tree that match the patterns; without git (a tarball), whatever lies here.
