@@ -8,7 +8,8 @@ E2FS := $(BUILD)/third/e2fsprogs
 E2FS_SRC := $(E2FS)/src
 E2FS_CONFIG := --disable-nls --disable-tdb --disable-mmp --disable-fuse2fs --disable-uuidd --disable-elf-shlibs \
 	--disable-backtrace --disable-debugfs --disable-imager --disable-resizer --disable-defrag --without-libarchive
-# musl has no kernel headers of its own: lend it the host's, behind everything else.
+# musl has no kernel headers of its own: lend it the host's, behind everything else. They are where the distribution's compiler
+# has them, whatever CROSS is.
 E2FS_CC_musl = $(UCC) -idirafter $(abspath $(E2FS)/linux)
 E2FS_CC_host = $(HOSTCC)
 
@@ -16,7 +17,7 @@ $(E2FS_SRC)/.unpacked: tools/third-party.def
 	@rm -rf $(E2FS_SRC) $(E2FS)/linux && mkdir -p $(E2FS_SRC) $(E2FS)/linux
 	tar xf "$$(THIRD=$(THIRD) tools/fetch-source e2fsprogs)" -C $(E2FS_SRC) --strip-components=1
 	ln -s /usr/include/linux /usr/include/asm-generic $(E2FS)/linux/
-	ln -s /usr/include/$(patsubst %-,%,$(CROSS))/asm $(E2FS)/linux/asm
+	ln -s /usr/include/$$($(HOSTCC) -print-multiarch)/asm $(E2FS)/linux/asm
 	@touch $@
 
 # Only the two libraries; the package's own makefiles do not want our flags.
