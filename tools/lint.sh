@@ -1,19 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# lint.sh format          the tracked C files that are not formatted as .clang-format says
-# lint.sh analyse [FILE]  what the clang static analyser finds (.clang-tidy), in all tracked C files or these
+# lint.sh format          the C files that are not formatted as .clang-format says
+# lint.sh analyse [FILE]  what the clang static analyser finds (.clang-tidy), in all C files or these
 # lint.sh                 both
 # Run by `make lint`, which passes MAKE, BUILD and MUSL_GCC; works on an existing build. Exit status 0: nothing found.
 #
 # Each file is analysed with the flags it is compiled with first, as `make -n` tells them, so no flag is written down twice.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "$0")/../tests/tree/lib.sh"
 
 BUILD=${BUILD:-build} MAKE=${MAKE:-make} MUSL_GCC=${MUSL_GCC:-musl-gcc}
-
-c_files() {
-	git ls-files "$@" | while IFS= read -r f; do [ ! -e "$f" ] || echo "$f"; done
-}
 
 format() {
 	# Other versions break lines at other places.
@@ -21,8 +17,8 @@ format() {
 	tool=$(command -v clang-format-14 || command -v clang-format) || { echo "lint.sh: no clang-format"; return 1; }
 	version=$("$tool" --version | sed 's/.*version \([0-9]*\).*/\1/')
 	[ "$version" = 14 ] || { echo "format: not checked: the tree is formatted with clang-format 14, this is $version"; return 0; }
-	mapfile -t files < <(c_files '*.c' '*.h')
-	[ ${#files[@]} -gt 0 ] || { echo "lint.sh: git knows no C file here"; return 1; }
+	mapfile -t files < <(tree '*.c' '*.h')
+	[ ${#files[@]} -gt 0 ] || { echo "lint.sh: there is no C file here"; return 1; }
 	for f in $("$tool" --dry-run -Werror "${files[@]}" 2>&1 | sed -n 's/^\([^ :]*\):[0-9:]* error: .*/\1/p' | sort -u); do
 		echo "$f: not formatted (clang-format -i $f)"
 		bad=1
@@ -55,8 +51,8 @@ analyse() {
 	mkdir -p "$out"
 	rm -f "$out"/*.txt
 	compilations | sort >"$out/compilations"
-	mapfile -t all < <(c_files "${@:-*.c}")
-	[ ${#all[@]} -gt 0 ] || { echo "lint.sh: git knows no such C file here"; return 1; }
+	mapfile -t all < <(tree "${@:-*.c}")
+	[ ${#all[@]} -gt 0 ] || { echo "lint.sh: there is no such C file here"; return 1; }
 	for f in "${all[@]}"; do
 		grep "^$f " "$out/compilations" || echo "$f: no rule of any module.mk compiles this" >"$out/${f//\//+}.txt"
 	done | OUT=$out nice xargs -r -P "${JOBS:-2}" -L 1 bash -c '
