@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The verbs of run-qemu.sh on booted nodes."""
 import os
+import re
+import socket
 import subprocess
 import time
 
+from cluster_lib import build_dir
 from cluster_lib.cluster import wait_until
 
 
@@ -133,14 +136,72 @@ def test_console_gives_a_shell(cluster):
     assert b"42-on-node1" in seen
 
 
+def processes_of(run_dir):
+    """Command lines of this machine's processes that have to do with a run directory."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as f:
+                line = f.read()
+        except OSError:
+            continue
+        if run_dir.encode() in line:
+            found.append(line.replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
 def test_down_leaves_nothing(fresh_cluster):
     c = fresh_cluster(2)
-    pids = [c.pid(1), c.pid(2)]
+    c.start(1, "sleep", "1000")
+    c.verb("kill", 2)
+    c.verb("restart", 2)
+    c.verb("kill", 1)
+    assert len(processes_of(c.run_dir)) >= 2, "a node and the switch"
     c.verb("down")
-    assert not os.path.exists(c.run_dir)
-    for pid in pids:
-        try:
-            with open(f"/proc/{pid}/stat", encoding="ascii") as f:
-                assert ") Z " in f.read()
-        except FileNotFoundError:
-            pass
+    assert not os.path.exists(c.run_dir), os.listdir(c.run_dir)
+    wait_until(lambda: not processes_of(c.run_dir), 5, what="the end of the last process")
+    assert b"no cluster" in c.verb("down").stderr
+
+
+def test_a_panic_says_where(fresh_cluster):
+    c = fresh_cluster(1)
+    # A non-maskable interrupt, for which the kernel has no use.
+    subprocess.run([f"{build_dir()}/host/ask", "monitor", f"{c.run_dir}/1.mon", "nmi"], check=True, timeout=10,
+                   capture_output=True)
+    log = wait_until(lambda: "last events" in c.log(1) and c.log(1), 10, what="the panic")
+    assert "PANIC node 1: NMI" in log
+    nm = subprocess.run(["nm", f"{build_dir()}/whimbrel.elf"], capture_output=True, text=True, check=True).stdout
+    at = {name: int(addr, 16) for addr, _, name in (line.split() for line in nm.splitlines())}
+    trace = re.findall(r"  ([0-9a-f]{16}) (\w+)\+([0-9a-f]+)$", log[log.index("PANIC"):], re.M)
+    assert len(trace) >= 3 and "trap_dispatch" in [name for _, name, _ in trace], log[-3000:]
+    assert all(at[name] + int(offset, 16) == int(addr, 16) for addr, name, offset in trace), trace
+
+
+def test_gdb_target(fresh_cluster):
+    c = fresh_cluster(1, "--gdb")
+    with socket.socket(socket.AF_UNIX) as gdb:
+        gdb.settimeout(10)
+        gdb.connect(f"{c.run_dir}/1.gdb")
+        gdb.sendall(b"$?#3f")  # why did it stop? which stops it
+        seen = b""
+        while b"#" not in seen:
+            seen += gdb.recv(4096)
+        assert b"$T" in seen, seen
+        gdb.sendall(b"+$D#44")
+    assert c.sh(1, "echo goes on") == "goes on\n"
+
+
+def test_an_idle_node_is_idle(fresh_cluster):
+    """No periodic tick: its machine needs next to no time of the host."""
+    c = fresh_cluster(1)
+    time.sleep(2)
+
+    def ticks():
+        with open(f"/proc/{c.pid(1)}/stat", encoding="ascii") as f:
+            words = f.read().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+    before = ticks()
+    time.sleep(5)
+    share = (ticks() - before) / os.sysconf("SC_CLK_TCK") / 5
+    print(f"an idle node uses {100 * share:.1f} % of a host's processor")
+    assert share < 0.06

@@ -47,6 +47,8 @@ SCRIPTS = {
     "find": "mkdir -p a/b/c; touch a/1 a/b/2 a/b/c/3; find a -type f | sort; find a -name '[12]' | sort; find a -type d | wc -l",
     "xargs": "seq 1 20 | xargs -n 7 echo; seq 1 3 | xargs -I{} echo item {}",
     "ls": "touch b a c; mkdir d; ls; ls -a; ls -d d; ls -1 | wc -l",
+    "long listing": "export TZ=UTC0; echo 12345 >a; chmod 640 a; touch -d '2001-02-03 04:05:06' a; ln -s a s; mkdir d; chmod 1777 d; "
+                    "ls -l a; ls -ld d s | awk '{print $1, $2, $NF}'; ls -l | wc -l",
     "globs": "touch a1 a2 b1; echo a* ?1 [ab]1 zz*",
     "od and xxd": "printf 'ABC\\001\\377' | od -An -tx1; printf hello | xxd",
     "date of an epoch": "TZ=UTC0 date -d @86400 '+%Y-%m-%d %H:%M:%S'; date -u -d '2000-02-29 12:00' +%s",
