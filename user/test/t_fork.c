@@ -23,6 +23,7 @@ static void exit_with(void *arg)
 
 static void raise_it(void *arg)
 {
+	signal(*(int *)arg, SIG_DFL); /* who started us may ignore it: nohup */
 	raise(*(int *)arg);
 }
 
