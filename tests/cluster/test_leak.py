@@ -79,5 +79,5 @@ def test_refused_and_failed_moves_leave_nothing(cluster):
         for k in (1, 2):
             wait_held(c, k, before[k], frames=SLACK_FRAMES)
     finally:
-        c.sh(1, "pkill -f 'sleep 60'", ok=False)
+        c.sh(1, "killall sleep", ok=False)
         p.kill()
