@@ -143,6 +143,16 @@ def test_a_parent_is_refused(c):
         p.kill()
 
 
+def test_a_refusal_names_call_value_and_rule(c):
+    pid = c.sh(1, "{ echo seen; sleep 20; } </dev/null | awk '{ n++ }' >/dev/null 2>&1 & sleep 0.5; echo $!").strip()
+    try:
+        r = c.exec(1, "migrate", pid, 2)
+        said = (r.stdout + r.stderr).decode()
+        assert r.returncode == 1 and "fd 0 (pipe)" in said and "read() returned 5; rule local" in said, said
+    finally:
+        c.sh(1, "killall sleep", ok=False)
+
+
 # ---- results
 
 def test_sha256_moved_in_the_middle(c, tmp_path):

@@ -78,7 +78,7 @@ def one(c, source, dest, victim, step):
 
 def crashes(c, steps, times=1):
     c.sh(1, "load off")
-    before = leftovers(c, 1)
+    before = {node: leftovers(c, node) for node in range(1, c.n + 1)}
     fates = collections.defaultdict(set)
     for case in CASES:
         for step in steps * times:
@@ -89,7 +89,7 @@ def crashes(c, steps, times=1):
     for node in range(1, c.n + 1):
         c.sh(node, "migrate --status | grep '^0 processes of other nodes here, 0 of this node away'")
     end = time.monotonic() + 10
-    while (after := leftovers(c, 1)) != before and time.monotonic() < end:
+    while (after := {node: leftovers(c, node) for node in before}) != before and time.monotonic() < end:
         time.sleep(0.5)
     assert after == before
     # Before COMMIT the death of the destination costs nothing; that of the source costs the process.
