@@ -58,7 +58,7 @@ analyse() {
 	done | OUT=$out nice xargs -r -P "${JOBS:-2}" -L 1 bash -c '
 		f=$1; shift
 		clang-tidy --quiet "$f" -- "$@" >"$OUT/${f//\//+}.txt" 2>"$OUT/stderr" || true
-		[ -s "$OUT/${f//\//+}.txt" ] || rm "$OUT/${f//\//+}.txt"' _
+		[ -s "$OUT/${f//\//+}.txt" ] || rm -f "$OUT/${f//\//+}.txt"' _
 	for f in "$out"/*.txt; do
 		[ -e "$f" ] || continue
 		cat "$f"
