@@ -30,7 +30,7 @@ def assert_healthy(c, ports_before):
     for k in (1, 2):
         other = 3 - k
         assert c.sh(k, f"cat /n/{other}/bin/busybox | wc -c").strip() != "0"
-        assert c.sh(k, "ps | grep -c '/servers/'") == ports_before[k], "a server is missing"
+        assert c.sh(k, "ps | grep -c '[/]servers/'") == ports_before[k], "a server is missing"
     assert c.sh(2, "cat /n/1/tmp/kept") == "precious\n"
     # Nothing of it is kept: every buffer is back.
     wait_until(lambda: netstats(c, 1)["card.buffers_held"] == 0, 10, 0.3, "the return of the receive buffers")
@@ -39,7 +39,7 @@ def assert_healthy(c, ports_before):
 
 
 def servers(c):
-    return {k: c.sh(k, "ps | grep -c '/servers/'") for k in (1, 2)}
+    return {k: c.sh(k, "ps | grep -c '[/]servers/'") for k in (1, 2)}
 
 
 def noise(rng):
