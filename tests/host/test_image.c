@@ -414,7 +414,7 @@ static void test_fuzz(unsigned rounds)
 	struct process *in[3] = {make(3, 1, 2, 40), make(2, 3, 9, 0), make(6, 1, 2, 700)};
 	struct process *out = make(0, 1, 1, 0);
 	struct bytes b[3];
-	size_t most = 0, taken = 0, rejected = 0, wrong = 0;
+	size_t most = 1, taken = 0, rejected = 0, wrong = 0;
 	for (int i = 0; i < 3; i++) {
 		b[i] = encode(in[i], 4 << 20);
 		most = b[i].len > most ? b[i].len : most;

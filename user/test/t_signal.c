@@ -46,10 +46,8 @@ static void on_info(int sig, siginfo_t *info, void *context)
 
 static void on_stack(int sig)
 {
-	int here;
-
 	(void)sig;
-	stack_at = (uintptr_t)&here;
+	stack_at = (uintptr_t)__builtin_frame_address(0);
 }
 
 /* Leaves nothing of the floating point registers as it was. */

@@ -112,7 +112,7 @@ static void shuffle_spaces(long from, long to, long *gap)
 
 static void set_line(long from, long to)
 {
-	long gap[MAX_WIDTH], gaps = to - from - 1, extra = width;
+	long gap[MAX_WIDTH] = {0}, gaps = to - from - 1, extra = width;
 
 	for (long w = from; w < to; w++)
 		extra -= words[w].len;
