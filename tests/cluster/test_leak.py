@@ -2,6 +2,7 @@
 """Nothing of a process stays where it has been: after many moves back and forth the counters of both nodes are at their baseline."""
 import pytest
 
+from cluster_lib.cluster import wait_until
 from cluster_lib.programs import Program, counters, held, sign, wait_held, wait_sign
 
 # Frames in use that are not a leak: the kernel's and the servers' own tables, grown once.
@@ -55,6 +56,7 @@ def test_the_source_is_empty_at_once(cluster):
     before = {k: held(c, k) for k in (1, 2)}
     p = Program(c, 1, "t_beat /tmp/beat --kib 4096")
     try:
+        wait_until(lambda: c.exec(1, "test", "-s", "/tmp/beat").returncode == 0, what="all its memory is in use")
         here = held(c, 1)
         p.move(2)
         away = held(c, 1)

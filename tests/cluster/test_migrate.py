@@ -14,9 +14,14 @@ from cluster_lib.programs import Program, sign, wait_sign
 PEER_MIGR = f"{build_dir()}/user/test/migr"  # built where ../shared/peer/migr.c is there
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def c(cluster):
-    return cluster(3)
+    c = cluster(3)
+    for node in (1, 2, 3):
+        c.sh(node, "load off")  # only commands move here
+    yield c
+    for node in (1, 2, 3):
+        c.sh(node, "load on")
 
 
 @pytest.fixture
