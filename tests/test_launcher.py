@@ -104,7 +104,7 @@ def test_partition_is_noticed_and_heals(fresh_cluster):
     c = fresh_cluster(3)
     c.verb("net", "partition", "1,2", "3")
     wait_until(lambda: c.sh(1, "nodes").count("alive") == 2, what="node 3 unheard")
-    assert c.sh(3, "nodes").count("alive") < 3
+    wait_until(lambda: c.sh(3, "nodes").count("alive") < 3, what="node 3 hears nobody")
     c.verb("net", "heal")
     wait_until(lambda: c.sh(1, "nodes").count("alive") == 3, what="node 3 heard again")
 
