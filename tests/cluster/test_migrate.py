@@ -141,7 +141,7 @@ def test_a_senseless_move_is_refused(c, what, pid, node, words):
 def test_a_parent_is_refused(c):
     p = Program(c, 1, "sh -c 'sleep 20 >/dev/null 2>&1; true'")
     try:
-        wait_until(lambda: c.sh(1, "ps").count("sleep 20") >= 2, what="its child is there")
+        wait_until(lambda: c.sh(1, "ps").count("sleep 20") >= 3, what="its child is there")
         assert "child" in p.refused(2)
     finally:
         c.sh(1, f"kill {p.pid}; killall sleep", ok=False)
