@@ -148,6 +148,7 @@ struct wh_uqpid {
 struct wh_regs {
 	uint64_t rax, rbx, rcx, rdx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15;
 	uint64_t rip, rflags, fs_base, gs_base;
+	uint64_t selectors; /* ds, es, fs, gs: 16 bits each, ds lowest */
 };
 
 /* wh_proc_get/set(what) */

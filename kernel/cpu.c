@@ -8,6 +8,7 @@ extern char trap_stubs[];
 extern u64 cpu_kstack_top;
 bool cpu_smap;
 struct proc *fpu_owner;
+u32 cpu_mxcsr_mask;
 
 static u64 gdt[7] = {
 	[SEL_KCODE / 8] = 0x00af9a000000ffff,
@@ -86,10 +87,21 @@ static void enable_protections(void)
 	__asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
 }
 
+static void ask_mxcsr_mask(void)
+{
+	static u8 area[512] __attribute__((aligned(16)));
+	__asm__ volatile("clts; fxsave64 %0" : "=m"(area));
+	memcpy(&cpu_mxcsr_mask, area + 28, sizeof cpu_mxcsr_mask);
+	if (!cpu_mxcsr_mask) /* a processor from before the question */
+		cpu_mxcsr_mask = 0xffbf;
+}
+
 void cpu_init(void)
 {
 	load_tables();
+	cpu_load_selectors(0);
 	enable_protections();
+	ask_mxcsr_mask();
 	wrmsr(0xc0000081, (u64)(SEL_KDATA | 3) << 48 | (u64)SEL_KCODE << 32); /* STAR */
 	wrmsr(0xc0000082, (u64)syscall_entry);				      /* LSTAR */
 	wrmsr(0xc0000084, 0x47700); /* FMASK: TF IF DF IOPL NT AC */
@@ -104,6 +116,34 @@ void cpu_set_kstack(u64 top)
 void cpu_set_fs(u64 fs_base)
 {
 	wrmsr(0xc0000100, fs_base);
+}
+
+u64 cpu_selectors(void)
+{
+	u32 ds, es, fs, gs;
+	__asm__ volatile("movl %%ds, %0; movl %%es, %1; movl %%fs, %2; movl %%gs, %3"
+			 : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+	return (u64)(ds & 0xffff) | (u64)(es & 0xffff) << 16 | (u64)(fs & 0xffff) << 32 |
+	       (u64)gs << 48;
+}
+
+void cpu_load_selectors(u64 s)
+{
+	__asm__ volatile("movl %0, %%ds; movl %1, %%es; movl %2, %%fs; movl %3, %%gs" ::"r"(
+				 (u32)(s & 0xffff)),
+			 "r"((u32)(s >> 16 & 0xffff)), "r"((u32)(s >> 32 & 0xffff)),
+			 "r"((u32)(s >> 48))
+			 : "memory");
+}
+
+bool cpu_selectors_valid(u64 s)
+{
+	for (int i = 0; i < 4; i++, s >>= 16) {
+		u32 index = s & 0xfffc;
+		if (index && index != (SEL_UDATA & ~3) && index != (SEL_UCODE & ~3))
+			return false;
+	}
+	return true;
 }
 
 void cpu_set_tsd(bool trap)

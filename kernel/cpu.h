@@ -58,6 +58,11 @@ void cpu_init(void);
 /* Kernel stack used at the next entry from user mode. */
 void cpu_set_kstack(u64 top);
 void cpu_set_fs(u64 fs_base);
+/* ds, es, fs, gs, 16 bits each: without meaning in long mode, but a program can load and read them. Loading fs clears
+ * its base. */
+u64 cpu_selectors(void);
+void cpu_load_selectors(u64 s);
+bool cpu_selectors_valid(u64 s); /* user mode could have loaded them */
 /* RDTSC in user mode traps (so that the clock class serves it) unless the process is a server. */
 void cpu_set_tsd(bool trap);
 extern bool cpu_smap;
@@ -79,7 +84,9 @@ extern struct proc *fpu_owner;
 void fpu_switch_to(struct proc *p); /* arm or disarm the trap for p */
 void fpu_trap(void);		    /* #NM: load current's state */
 void fpu_save(struct proc *p);	    /* bring p->fpu up to date */
-void fpu_forget(struct proc *p);    /* p->fpu was replaced or p is gone */
+/* Bits of MXCSR that this processor has; FXRSTOR faults on others. */
+extern u32 cpu_mxcsr_mask;
+void fpu_forget(struct proc *p); /* p->fpu was replaced or p is gone */
 
 /* Interrupt lines 0..15 of the two 8259s. */
 void irq_init(void);

@@ -274,8 +274,8 @@ static int script(struct fobj *f, const char *path, struct exec_strings *s, char
 	}
 	if (!*p)
 		return -ENOEXEC;
-	strlcpy(interp, p, FS_SCRIPT_MAX);
 	int err = exec_strings_shift(s, path);
+	strlcpy(interp, p, FS_SCRIPT_MAX); /* path may be interp: a script run by a script */
 	if (!err && arg && *arg)
 		err = exec_strings_prepend(s, arg);
 	if (!err)
@@ -341,6 +341,7 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	fpu_forget(current);
 	current->fpu_used = false;
 	current->fs_base = 0;
+	cpu_load_selectors(0);
 	cpu_set_fs(0);
 	u64 iopl = current->tf->rflags & RFLAGS_IOPL;
 	*current->tf =

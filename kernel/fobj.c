@@ -198,20 +198,45 @@ void fobj_ref(struct fobj *f)
 	f->refs++;
 }
 
+/* Tell the custodian, and free f. false: not now. */
+static bool close_hold(struct fobj *f)
+{
+	struct wh_msg m = {.type = FS_CLOSE};
+	*WH_BODY(&m, struct fs_hold_req) =
+		(struct fs_hold_req){.tree = f->tree, .owner = node_id.node, .hold = f->hold};
+	int err = ipc_crowded() ? -ENOMEM : ipc_post(WH_SVC_FILE, &m);
+	if (err == -ENOMEM)
+		return false;
+	if (err)
+		klog("file: hold %lx of %s was not closed: error %d", f->hold, f->path, -err);
+	fobj_free(f);
+	return true;
+}
+
+/* A process that ends may have thousands of files mapped. What cannot be closed at once waits among all_fobjs, with no
+ * references (fobj_arrive may bring it back to life), for the next try. */
+#define CLOSE_AGAIN_NS (5 * 1000000ull)
+static struct timer close_timer;
+
+static void close_more(struct timer *t)
+{
+	list_for_each_safe(f, &all_fobjs, struct fobj, link)
+		if (!f->refs && !close_hold(f)) {
+			timer_arm(t, now_ns() + CLOSE_AGAIN_NS);
+			return;
+		}
+}
+
 void fobj_put(struct fobj *f)
 {
 	if (--f->refs)
 		return;
-	if (f->hold) {
-		struct wh_msg m = {.type = FS_CLOSE};
-		*WH_BODY(&m, struct fs_hold_req) = (struct fs_hold_req){
-			.tree = f->tree, .owner = node_id.node, .hold = f->hold};
-		int err = ipc_post(WH_SVC_FILE, &m);
-		if (err)
-			klog("file: hold %lx of %s was not closed: error %d\n", f->hold, f->path,
-			     -err);
+	if (!f->hold) {
+		fobj_free(f);
+	} else if (!close_hold(f) && !close_timer.armed) {
+		close_timer.fire = close_more;
+		timer_arm(&close_timer, now_ns() + CLOSE_AGAIN_NS);
 	}
-	fobj_free(f);
 }
 
 int fobj_bind(struct fobj *f)

@@ -44,6 +44,7 @@ static struct proc *copy_process(u64 flags, u64 stack, u64 tls)
 	p->fpu_used = parent->fpu_used;
 	p->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
 	p->gs_base = parent->gs_base;
+	p->selectors = cpu_selectors();
 	p->privileged = parent->privileged;
 	if (!p->vm || env_fork(p, parent)) {
 		env_release(p, false);
@@ -69,6 +70,8 @@ static i64 do_clone(u64 flags, u64 stack, u64 ptid, u64 ctid, u64 tls)
 	 * meanwhile. */
 	if ((flags & ~(u64)CLONE_KNOWN) || ((flags & CLONE_VM) && !(flags & CLONE_VFORK)))
 		return -ENOSYS;
+	if ((flags & CLONE_SETTLS) && tls >= USER_TOP)
+		return -EPERM; /* the processor takes canonical addresses only */
 	struct proc *p = copy_process(flags, stack, tls);
 	if (!p)
 		return -EAGAIN;
@@ -165,27 +168,34 @@ static void inherit_from_child(struct proc *c)
 	clock_learn(current, c);
 }
 
+/* c's news are taken before they are told: writing to the user's memory may block, and c end meanwhile. As on Linux, a
+ * bad address comes too late for the child. */
+static i64 report(struct proc *c, u64 ustatus, u64 urusage)
+{
+	i32 who = c->pid;
+	i32 status = c->state == PROC_ZOMBIE ? c->exit_status
+		     : c->continued_unwaited ? CONTINUED
+					     : (c->stop_sig << 8 | 0x7f);
+
+	if (c->state == PROC_ZOMBIE) {
+		inherit_from_child(c);
+		proc_free(c);
+	} else {
+		c->stopped_unwaited = c->continued_unwaited = false;
+	}
+	if ((ustatus && copy_to_user(ustatus, &status, sizeof status)) ||
+	    (urusage && zero_user(urusage, 144)))
+		return -EFAULT;
+	return who;
+}
+
 static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)
 {
 	for (;;) {
 		bool any = false;
 		struct proc *c = find_child(pid, options, &any);
-		if (c) {
-			i32 status = c->state == PROC_ZOMBIE ? c->exit_status
-				     : c->continued_unwaited ? CONTINUED
-							     : (c->stop_sig << 8 | 0x7f);
-			i32 who = c->pid;
-			if ((ustatus && copy_to_user(ustatus, &status, sizeof status)) ||
-			    (urusage && zero_user(urusage, 144)))
-				return -EFAULT;
-			if (c->state == PROC_ZOMBIE) {
-				inherit_from_child(c);
-				proc_free(c);
-			} else {
-				c->stopped_unwaited = c->continued_unwaited = false;
-			}
-			return who;
-		}
+		if (c)
+			return report(c, ustatus, urusage);
 		if (!any)
 			return -ECHILD;
 		if (options & WNOHANG)

@@ -28,6 +28,12 @@ u16 *frame_kmem_class(u64 phys)
 	return &frames[phys / PAGE_SIZE].kmem_class;
 }
 
+/* While a frame is allocated its free-list links are not in use. */
+u32 *frame_kmem_used(u64 phys)
+{
+	return &frames[phys / PAGE_SIZE].next;
+}
+
 static void push(u32 f, u8 order)
 {
 	frames[f].free = 1;

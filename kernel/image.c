@@ -14,13 +14,11 @@
 #include "signal.h"
 #include "usercopy.h"
 
-#define BLOB_MAX    (256u << 10) /* bytes of packed views, or of signal state */
-#define REGIONS_MAX 4096
-#define USER_HALF   (1ull << 47)
-#define MXCSR_AT    24 /* in the FXSAVE area */
-#define MXCSR_BITS  0xffffu
-#define SPOILED	    1u /* in proc.imported: a part was refused half way */
-#define TABLES	    3  /* page tables that one page may need */
+#define BLOB_MAX  (256u << 10) /* bytes of packed views, or of signal state */
+#define USER_HALF (1ull << 47)
+#define MXCSR_AT  24 /* in the FXSAVE area */
+#define SPOILED	  1u /* in proc.imported: a part was refused half way */
+#define TABLES	  3  /* page tables that one page may need */
 
 static u64 *words(u64 phys)
 {
@@ -91,6 +89,7 @@ static i64 get_regs(struct proc *p, u64 ubuf, u64 len)
 		.rflags = f->rflags,
 		.fs_base = p->fs_base,
 		.gs_base = p->gs_base,
+		.selectors = p->selectors,
 	};
 
 	return give_struct(ubuf, len, &r, sizeof r);
@@ -187,7 +186,7 @@ static i64 get_page(struct proc *p, u64 addr, u64 ubuf, u64 len)
 
 static i64 get_holds(struct proc *p, u64 skip, u64 ubuf, u64 len)
 {
-	u32 max = NOFILE + vm_region_count(p->vm);
+	u32 max = NOFILE + p->vm->region_count;
 	struct wh_hold *rows = kmalloc(max * sizeof *rows);
 
 	if (!rows)
@@ -240,7 +239,7 @@ static i64 set_regs(struct proc *p, u64 ubuf, u64 len)
 		return -EFAULT;
 	/* Addresses that the processor itself would refuse while it is still in kernel mode. */
 	if (r.rip >= USER_TOP || r.rsp >= USER_HALF || r.fs_base >= USER_HALF ||
-	    r.gs_base >= USER_HALF)
+	    r.gs_base >= USER_HALF || !cpu_selectors_valid(r.selectors))
 		return -EINVAL;
 	*p->tf = (struct trapframe){
 		.rax = r.rax,
@@ -266,6 +265,7 @@ static i64 set_regs(struct proc *p, u64 ubuf, u64 len)
 	};
 	p->fs_base = r.fs_base;
 	p->gs_base = r.gs_base;
+	p->selectors = r.selectors;
 	return 0;
 }
 
@@ -278,7 +278,7 @@ static i64 set_fpu(struct proc *p, u64 ubuf, u64 len)
 	if (copy_from_user(p->fpu, ubuf, len) < 0)
 		return -EFAULT;
 	memcpy(&mxcsr, p->fpu + MXCSR_AT, sizeof mxcsr);
-	mxcsr &= MXCSR_BITS; /* FXRSTOR faults on reserved bits */
+	mxcsr &= cpu_mxcsr_mask;
 	memcpy(p->fpu + MXCSR_AT, &mxcsr, sizeof mxcsr);
 	p->fpu_used = true;
 	fpu_forget(p);
@@ -350,7 +350,7 @@ static i64 set_regions(struct proc *p, u64 ubuf, u64 len)
 
 	if (len % sizeof(struct wh_region) || !(p->imported & 1u << WH_P_UBLOCK))
 		return -EINVAL;
-	if (vm_region_count(p->vm) + len / sizeof(struct wh_region) > REGIONS_MAX)
+	if (p->vm->region_count + len / sizeof(struct wh_region) > VM_REGIONS_MAX)
 		return -EINVAL;
 	for (u64 at = 0; at < len && r == 0; at += sizeof(struct wh_region)) {
 		struct wh_region w;

@@ -151,6 +151,11 @@ int ipc_post(u32 svc, const struct wh_msg *m)
 	return 0;
 }
 
+bool ipc_crowded(void)
+{
+	return ipc_open_requests >= SLOTS / 2;
+}
+
 void ipc_note(u32 svc, u64 bits)
 {
 	if (svc >= WH_SVC_MAX || !ipc_ports[svc])

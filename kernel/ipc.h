@@ -14,6 +14,8 @@ i64 ipc_call(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags);
 i64 ipc_call_intr(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags);
 /* Send and forget; never blocks. The answer is discarded. -ESRCH, -ENOMEM. */
 int ipc_post(u32 svc, const struct wh_msg *m);
+/* Half of the places for open requests are taken: who can post later should, and leave the rest to those who cannot. */
+bool ipc_crowded(void);
 void ipc_note(u32 svc, u64 bits); /* set notification bits */
 void ipc_note_all(u64 bits);	  /* of every service */
 bool ipc_service_up(u32 svc);

@@ -13,6 +13,7 @@ void frame_release_boot(u64 start, u64 end);
 u64 kernel_image_end(void); /* physical, page aligned */
 u64 frame_size(u64 phys);   /* bytes of the block that starts here */
 u16 *frame_kmem_class(u64 phys);
+u32 *frame_kmem_used(u64 phys); /* chunks of this slab that are given out */
 
 /* Replace the boot page tables: text R-X, read-only data R--, everything else RW-, direct map never
  * executable. */

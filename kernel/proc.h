@@ -27,6 +27,7 @@ struct proc {
 		*u; /* never NULL while the proc exists, except in stubs (names below are copied) */
 	struct trapframe *tf; /* user registers, at the top of the kernel stack */
 	u64 fs_base, gs_base;
+	u64 selectors;				  /* of cpu_selectors(), while not running */
 	u8 fpu[512] __attribute__((aligned(16))); /* FXSAVE; valid unless fpu_owner == this */
 	bool fpu_used;
 

@@ -68,7 +68,7 @@ void proc_info(struct proc *p, struct wh_pinfo *info)
 		memcpy(info->comm, p->u->names.comm, sizeof info->comm);
 	}
 	if (p->vm) {
-		info->regions = vm_region_count(p->vm);
+		info->regions = p->vm->region_count;
 		info->private_pages = (u32)p->vm->private_pages;
 		info->holds = file_holds(p, NULL, 0);
 	}

@@ -120,6 +120,9 @@ void schedule(void)
 		switch_count++;
 		vm_switch(next->vm);
 		cpu_set_kstack((u64)next->kstack + KSTACK_SIZE);
+		prev->selectors = cpu_selectors();
+		if (prev->selectors != next->selectors)
+			cpu_load_selectors(next->selectors);
 		cpu_set_fs(next->fs_base);
 		cpu_set_tsd(!next->privileged);
 		context_switch(&prev->ksp, next->ksp);

@@ -5,11 +5,10 @@
 #include "proc.h"
 #include "usercopy.h"
 
-#define RED_ZONE      128 /* below rsp, the interrupted function's own */
-#define FXSAVE_LEN    512
-#define FXSAVE_MXCSR  24 /* offset of the u32 */
-#define MXCSR_DEFINED 0xffbfu
-#define FXSAVE_SW     464 /* software-reserved bytes: nonzero would announce an XSAVE area */
+#define RED_ZONE     128 /* below rsp, the interrupted function's own */
+#define FXSAVE_LEN   512
+#define FXSAVE_MXCSR 24	 /* offset of the u32 */
+#define FXSAVE_SW    464 /* software-reserved bytes: nonzero would announce an XSAVE area */
 
 struct uc_stack {
 	u64 sp;
@@ -171,7 +170,7 @@ int sigframe_pop(struct proc *p, struct trapframe *tf)
 			return -EFAULT;
 		u32 mxcsr;
 		memcpy(&mxcsr, p->fpu + FXSAVE_MXCSR, sizeof mxcsr);
-		mxcsr &= MXCSR_DEFINED; /* FXRSTOR would fault in the kernel */
+		mxcsr &= cpu_mxcsr_mask;
 		memcpy(p->fpu + FXSAVE_MXCSR, &mxcsr, sizeof mxcsr);
 		p->fpu_used = true;
 	}

@@ -417,8 +417,8 @@ int signal_unpack(struct proc *p, struct blob *b)
 	/* have_saved_mask must be a bool before anything reads it as one. */
 	u8 flag;
 	memcpy(&flag, &s->have_saved_mask, 1);
-	bool good = !b->bad && flag <= 1 && !(s->blocked & UNSTOPPABLE) && s->alt_sp < USER_TOP &&
-		    s->alt_size <= USER_TOP;
+	bool good = !b->bad && flag <= 1 && !((s->blocked | s->saved_mask) & UNSTOPPABLE) &&
+		    s->alt_sp < USER_TOP && s->alt_size <= USER_TOP;
 	if (good) {
 		u64 arrived_here = p->u->sig.pending;
 		p->u->sig = *s;

@@ -154,7 +154,8 @@ i64 sys_ioctl(const u64 *arg)
 	if (!f)
 		return -EBADF;
 	if (cmd == FIOCLEX || cmd == FIONCLEX) {
-		current->u->cloexec[arg[0]] = cmd == FIOCLEX;
+		current->u->cloexec[(int)arg[0]] =
+			cmd == FIOCLEX; /* fd_get() has checked the int */
 		return 0;
 	}
 	if (cmd == FIONBIO) {

@@ -112,17 +112,17 @@ i64 sys_mremap(const u64 *arg)
 	struct region *r = vm_find(current->vm, addr);
 	if ((addr & PAGE_MASK) || !len || len > USER_TOP)
 		return -EINVAL;
-	if (!r || r->end < addr + old)
+	if (!r || r->end - addr < old)
 		return -EFAULT;
+	if (len == old)
+		return (i64)addr;
 	if (len < old) {
 		int err = vm_unmap(current->vm, addr + len, old - len);
 		return err ? err : (i64)addr;
 	}
-	if (len > old &&
-	    (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old)))
+	if (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old))
 		return -ENOMEM;
-	if (r->file || (len > old &&
-			vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0))
+	if (r->file || vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0)
 		return -ENOMEM;
 	return (i64)addr;
 }

@@ -17,6 +17,6 @@ struct trapframe {
 #define RFLAGS_IF   (1u << 9)
 #define RFLAGS_IOPL (3u << 12)
 
-/* Bits of rflags a user program may choose: CF PF AF ZF SF TF DF OF RF AC ID. */
+/* Bits of rflags a user program may choose: CF PF AF ZF SF TF DF OF NT RF AC ID. */
 #define RFLAGS_USER 0x254dd5u
 #endif

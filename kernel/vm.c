@@ -9,9 +9,10 @@
 
 u64 region_count;
 
-static struct region *region_new(u64 start, u64 end, u32 flags, struct fobj *file, u64 off, u64 len)
+static struct region *region_new(struct vm *vm, u64 start, u64 end, u32 flags, struct fobj *file,
+				 u64 off, u64 len)
 {
-	struct region *r = kmalloc(sizeof *r);
+	struct region *r = vm->region_count < VM_REGIONS_MAX ? kmalloc(sizeof *r) : NULL;
 	if (!r)
 		return NULL;
 	*r = (struct region){.start = start,
@@ -23,16 +24,18 @@ static struct region *region_new(u64 start, u64 end, u32 flags, struct fobj *fil
 	list_init(&r->link);
 	if (file)
 		fobj_ref(file);
+	vm->region_count++;
 	region_count++;
 	return r;
 }
 
-static void region_free(struct region *r)
+static void region_free(struct vm *vm, struct region *r)
 {
 	list_remove(&r->link);
 	if (r->file)
 		fobj_put(r->file);
 	kfree(r);
+	vm->region_count--;
 	region_count--;
 }
 
@@ -68,7 +71,7 @@ void vm_put(struct vm *vm)
 		return;
 	list_for_each_safe(r, &vm->regions, struct region, link) {
 		vm_drop_pages(vm, r->start, r->end);
-		region_free(r);
+		region_free(vm, r);
 	}
 	free_tables(vm->pml4, 4);
 	kfree(vm);
@@ -101,14 +104,6 @@ struct region *vm_find(struct vm *vm, u64 addr)
 	return NULL;
 }
 
-u32 vm_region_count(struct vm *vm)
-{
-	u32 n = 0;
-	list_for_each(r, &vm->regions, struct region, link)
-		n++;
-	return n;
-}
-
 static void insert(struct vm *vm, struct region *n)
 {
 	struct list *at = vm->regions.next;
@@ -124,7 +119,7 @@ static int split_at(struct vm *vm, u64 addr)
 	if (!r || r->start == addr)
 		return 0;
 	u64 head = addr - r->start;
-	struct region *n = region_new(addr, r->end, r->flags, r->file, r->file_off + head,
+	struct region *n = region_new(vm, addr, r->end, r->flags, r->file, r->file_off + head,
 				      r->file_len > head ? r->file_len - head : 0);
 	if (!n)
 		return -ENOMEM;
@@ -150,7 +145,7 @@ int vm_unmap(struct vm *vm, u64 addr, u64 len)
 	list_for_each_safe(r, &vm->regions, struct region, link) {
 		if (r->start >= addr && r->end <= addr + len) {
 			vm_drop_pages(vm, r->start, r->end);
-			region_free(r);
+			region_free(vm, r);
 		}
 	}
 	return 0;
@@ -232,7 +227,7 @@ i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 o
 			return -ENOMEM;
 	}
 	if (!merge_before(vm, addr, len, flags, file)) {
-		struct region *r = region_new(addr, addr + len, flags, file, off, file_len);
+		struct region *r = region_new(vm, addr, addr + len, flags, file, off, file_len);
 		if (!r)
 			return -ENOMEM;
 		insert(vm, r);
@@ -261,8 +256,8 @@ struct vm *vm_fork(struct vm *src)
 	list_for_each(r, &src->regions, struct region, link) {
 		if ((r->flags & VM_RG_DMA) == VM_RG_DMA)
 			continue;
-		struct region *n =
-			region_new(r->start, r->end, r->flags, r->file, r->file_off, r->file_len);
+		struct region *n = region_new(vm, r->start, r->end, r->flags, r->file, r->file_off,
+					      r->file_len);
 		if (!n || (list_push_back(&vm->regions, &n->link), vm_copy_pages(vm, src, r))) {
 			vm_put(vm);
 			vm = NULL;

@@ -12,6 +12,9 @@
  * driver other frames than its device has. */
 #define VM_RG_DMA (WH_RG_STACK | WH_RG_HEAP)
 
+/* Of one address space: regions are kernel memory, looked for one by one. Beyond: -ENOMEM. */
+#define VM_REGIONS_MAX 4096u
+
 struct fobj;
 struct proc;
 
@@ -28,6 +31,7 @@ struct vm {
 	u32 refs; /* vfork shares */
 	u64 pml4; /* physical */
 	struct list regions;
+	u32 region_count; /* at most VM_REGIONS_MAX */
 	u64 brk_start, brk;
 	u64 mmap_top;	   /* next mmap is placed below */
 	u64 private_pages; /* private frames mapped */
@@ -58,7 +62,6 @@ u64 vm_private_frame(struct vm *vm, u64 addr);
 u64 vm_next_private(struct vm *vm, u64 addr);
 /* Install a frame (one reference passes to the vm) at addr inside a region; replaces nothing. */
 int vm_install(struct vm *vm, u64 addr, u64 phys);
-u32 vm_region_count(struct vm *vm);
 /* Physical address behind a present page of a wired (server) space; 0 if absent. For IPC copies. */
 u64 vm_translate(struct vm *vm, u64 addr, bool write);
 #endif

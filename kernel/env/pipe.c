@@ -303,12 +303,14 @@ static i64 make_pipe(u64 ufds, u32 flags)
 	i32 fd[2];
 	fd[0] = fd_install(current, r, 0, cloexec);
 	if (fd[0] < 0) {
+		ofile_put(r);
 		ofile_put(w);
 		return fd[0];
 	}
 	fd[1] = fd_install(current, w, 0, cloexec);
 	if (fd[1] < 0) {
 		fd_close(current, fd[0]);
+		ofile_put(w);
 		return fd[1];
 	}
 	if (copy_to_user(ufds, fd, sizeof fd) < 0) {

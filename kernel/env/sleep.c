@@ -13,6 +13,8 @@
 #define TIMER_ABSTIME 1
 #define ITIMER_REAL   0
 #define FOREVER_NS    (1ll << 61)
+#define ALARM_MIN_NS                                                                               \
+	100000u /* between two ticks: a shorter interval would leave the node no time for anything else */
 
 static struct waitq nobody = WAITQ_INIT(nobody); /* is never woken */
 
@@ -136,7 +138,7 @@ static void alarm_fire(struct timer *t)
 	u->itimer_deadline_ns = 0;
 	if (u->itimer_interval_ns) {
 		/* Missed ticks are one signal. */
-		u64 late = (u64)MAX(clock_mono(p) - (i64)deadline, 0l);
+		u64 late = (u64)MAX(clock_mono(p) - (i64)deadline, 0l) + ALARM_MIN_NS;
 		u->itimer_deadline_ns =
 			deadline + (late / u->itimer_interval_ns + 1) * u->itimer_interval_ns;
 		alarm_arm(p);

@@ -186,6 +186,37 @@ i64 ipc_call(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 flags)
 	return m->status;
 }
 
+/* Now and then it is crowded, and what is to be closed has to wait for its timer. */
+static struct timer *armed;
+
+bool ipc_crowded(void)
+{
+	return rnd(3) == 0;
+}
+
+u64 now_ns(void)
+{
+	return 0;
+}
+
+void timer_arm(struct timer *t, u64 deadline_ns)
+{
+	(void)deadline_ns;
+	t->armed = true;
+	armed = t;
+}
+
+static void time_passes(void)
+{
+	struct timer *t = armed;
+
+	if (!t)
+		return;
+	armed = NULL;
+	t->armed = false;
+	t->fire(t);
+}
+
 int ipc_post(u32 svc, const struct wh_msg *m)
 {
 	(void)svc;
@@ -260,6 +291,8 @@ static void do_remote(void)
 static void step(void)
 {
 	u32 slot = rnd(OPEN_MAX), what = rnd(100);
+	if (rnd(50) == 0)
+		time_passes();
 	if (files[slot].busy)
 		return;
 	if (what == 0) {
@@ -325,6 +358,8 @@ int main(void)
 	for (u32 slot = 0; slot < OPEN_MAX; slot++)
 		if (files[slot].f)
 			fobj_put(files[slot].f);
+	while (armed)
+		time_passes();
 	pagecache_reclaim(~0ull);
 	io_buf_put(io_buf_get(PAGE_SIZE), PAGE_SIZE);
 	snprintf(why, sizeof why, "%lu frames, %lu holds, %lu fobjs, %lu allocations", frames,

@@ -7,7 +7,7 @@ $(BUILD)/tests/os/sigtest: tests/os/sigtest.c
 
 # Not for the image: it is started in place of the file server (test_roundtrip.py).
 HOST_TOOLS += $(BUILD)/tests/os/roundtrip
-$(BUILD)/tests/os/roundtrip: tests/os/roundtrip.c tests/os/roundtrip_children.c tests/os/roundtrip.h
+$(BUILD)/tests/os/roundtrip: tests/os/roundtrip.c tests/os/roundtrip_children.c tests/os/roundtrip.h abi/whimbrel.h
 	@mkdir -p $(@D)
 	@echo "UCC $@"; $(UCC) $(UCFLAGS) -o $@ $(filter %.c,$^)
 

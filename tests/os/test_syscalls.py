@@ -6,6 +6,8 @@ import subprocess
 import pytest
 
 from cluster_lib import build_dir
+from cluster_lib.cluster import wait_until
+from cluster_lib.programs import counters
 
 
 def checks(text):
@@ -30,3 +32,21 @@ def test_a_bad_pointer_in_every_call_gives_efault(cluster):
     bad = [line for line in text.splitlines() if line.startswith("not ok")]
     assert r.returncode == 0 and not bad, f"exit status {r.returncode}\n" + "\n".join(bad) + r.stderr.decode()
     assert len(checks(text)) > 100, f"only {len(checks(text))} calls were tried"
+
+
+def test_nothing_is_left_behind(cluster):
+    """Descriptors used up, thousands of regions and mapped files: all of it is given back when the program ends."""
+    c, names = cluster(1), ("pipes", "ofiles", "fobjs", "procs", "fs_holds")
+
+    def left():
+        now = counters(c, 1)
+        return {name: now[name] for name in names} | {"frames": now["frames_free"] + now["frames_cache"]}
+
+    for program in ("t_pipe", "t_mem"):  # their text and the buffers they make grow are there then
+        c.exec(1, program, timeout=60)
+    before = left()
+    for program in ("t_pipe", "t_mem"):
+        assert c.exec(1, program, timeout=60).returncode == 0
+    wait_until(lambda: all(left()[name] == before[name] for name in names), what=f"the counters are {before} again")
+    lost = before["frames"] - left()["frames"]
+    assert lost <= 16, f"{lost} frames are lost"

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -266,6 +268,75 @@ static int executed(int argc, char **argv)
 	return !a || strcmp(a, "1") || !e || *e || !s || strcmp(s, "a b") || getenv("PATH") ? 4 : 0;
 }
 
+/* What the program at path writes when run with argument `arg`. */
+static void output_of(const char *path, char *out, size_t cap)
+{
+	int fd[2];
+	ssize_t n;
+
+	if (pipe(fd))
+		t_die("pipe");
+	pid_t pid = fork();
+	if (pid == 0) {
+		dup2(fd[1], 1);
+		execl(path, path, "arg", (char *)NULL);
+		_exit(127);
+	}
+	close(fd[1]);
+	n = read(fd[0], out, cap - 1);
+	out[n > 0 ? n : 0] = 0;
+	close(fd[0]);
+	waitpid(pid, NULL, 0);
+}
+
+static void make_script(const char *path, const char *interpreter)
+{
+	FILE *f = fopen(path, "w");
+
+	if (!f)
+		t_die("%s", path);
+	fprintf(f, "#!%s\n", interpreter);
+	fclose(f);
+	chmod(path, 0755);
+}
+
+/* A script whose interpreter is a script. */
+static void scripts(void)
+{
+	char a[40], b[40], want[160], got[160];
+
+	snprintf(a, sizeof a, "/tmp/t_fork.a.%d", (int)getpid());
+	snprintf(b, sizeof b, "/tmp/t_fork.b.%d", (int)getpid());
+	make_script(a, b);
+	make_script(b, "/bin/echo this is");
+	snprintf(want, sizeof want, "this is %s %s arg\n", b, a);
+	output_of(a, got, sizeof got);
+	t_check(!strcmp(got, want), "a script run by a script", "said '%s', not '%s'", got, want);
+	unlink(a);
+	unlink(b);
+}
+
+static void bad_addresses(void)
+{
+	int code = 3;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		exit_with(&code);
+	errno = 0;
+	t_check(wait4(pid, (int *)8, 0, NULL) == -1 && errno == EFAULT, "wait4 to a bad address",
+		"no EFAULT");
+	t_check(wait4(pid, NULL, 0, NULL) == -1 && errno == ECHILD,
+		"... comes too late for the child", "no ECHILD");
+	errno = 0;
+	pid = (pid_t)syscall(SYS_clone, SIGCHLD | 0x80000ul /* CLONE_SETTLS */, 0ul, 0ul, 0ul,
+			     1ul << 63);
+	if (pid == 0)
+		_exit(0);
+	t_check(pid == -1 && errno == EPERM, "clone with a thread pointer that is no address",
+		"it returned %d", (int)pid);
+}
+
 static void on_signal(int sig)
 {
 	(void)sig;
@@ -285,5 +356,7 @@ int main(int argc, char **argv)
 	signal(SIGUSR1, on_signal);
 	signal(SIGUSR2, SIG_IGN);
 	execs();
+	scripts();
+	bad_addresses();
 	return t_end();
 }

@@ -245,6 +245,75 @@ static void files(void)
 	munmap(q, PAGE);
 }
 
+enum { SPLITS = 70000, FILES = 1500 };
+
+/* Every second page of a large mapping is made different from its neighbours, from the end: no two can be merged. */
+static void regions_without_end(void)
+{
+	size_t len = 2ul * SPLITS * PAGE;
+	char *p = mmap(NULL, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int n = 0;
+
+	if (p == MAP_FAILED)
+		t_die("mmap of %zu bytes", len);
+	while (n < SPLITS &&
+	       mprotect(p + len - 2ul * (unsigned)(n + 1) * PAGE, PAGE, PROT_READ) == 0)
+		n++;
+	t_check(n > 500 && n < SPLITS && errno == ENOMEM, "a limit to the number of mappings",
+		"there were %d", n);
+	t_check(munmap(p, len) == 0, "munmap of all of them", "it failed");
+}
+
+/* Mappings of so many open files that closing them all at once, when the process ends, is more than the file server can
+ * be asked for in one go: the driver of the test looks whether it still holds some. */
+static void mapped_files(void)
+{
+	int n = 0;
+
+	for (; n < FILES; n++) {
+		int fd = open("/etc/passwd", O_RDONLY);
+		if (fd < 0 || mmap(NULL, 1, PROT_READ, MAP_PRIVATE, fd, 0) == MAP_FAILED)
+			break;
+		close(fd);
+	}
+	t_check(n == FILES, "many mapped files", "only %d", n);
+}
+
+static unsigned other_selector(unsigned s)
+{
+	unsigned got;
+
+	__asm__ volatile("mov %w1, %%gs\n\tmov %%gs, %0" : "=r"(got) : "r"(s));
+	return got & 0xffff;
+}
+
+static unsigned selector(void)
+{
+	unsigned got;
+
+	__asm__ volatile("mov %%gs, %0" : "=r"(got));
+	return got & 0xffff;
+}
+
+/* Without meaning, but a program can see them: what one loads another must not find. */
+static void segments(void)
+{
+	int s;
+	unsigned before = selector();
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		bool same = other_selector(3) == 3;
+		t_sleep_ms(100);
+		_exit(!same || selector() != 3);
+	}
+	t_sleep_ms(30);
+	t_check(selector() == before, "another process's segment register", "mine is %u, it was %u",
+		selector(), before);
+	waitpid(pid, &s, 0);
+	t_check(s == 0, "a segment register is kept", "status %#x", (unsigned)s);
+}
+
 int main(void)
 {
 	anonymous();
@@ -254,5 +323,8 @@ int main(void)
 	copy_on_write();
 	stack();
 	files();
+	regions_without_end();
+	segments();
+	mapped_files();
 	return t_end();
 }

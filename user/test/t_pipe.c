@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -248,6 +250,38 @@ static void vectors(void)
 	close(fd[0]);
 }
 
+/* With no descriptor free, and with one: the driver of the test looks whether pipes are left behind. */
+static void no_descriptor(void)
+{
+	int last = -1, fd[2], failed = 0;
+
+	for (int next; (next = dup(0)) >= 0;)
+		last = next;
+	errno = 0;
+	for (int i = 0; i < 100; i++)
+		failed += pipe(fd) == -1 && errno == EMFILE;
+	close(last);
+	for (int i = 0; i < 100; i++)
+		failed += pipe(fd) == -1 && errno == EMFILE;
+	t_check(failed == 200, "EMFILE with too few descriptors", "%d of 200", failed);
+	while (last > 2)
+		close(last--);
+}
+
+/* A descriptor is an int: the upper half of the register is nobody's business. */
+static void wide_descriptor(void)
+{
+	int fd[2];
+
+	open_pipe(fd, 0);
+	errno = 0;
+	t_check(syscall(SYS_ioctl, 1ul << 32 | (unsigned)fd[0], FIOCLEX, 0ul) == 0 &&
+			fcntl(fd[0], F_GETFD) == FD_CLOEXEC,
+		"FIOCLEX of descriptor 2^32 + n", "is not that of n");
+	close(fd[0]);
+	close(fd[1]);
+}
+
 int main(void)
 {
 	pipeline();
@@ -256,5 +290,7 @@ int main(void)
 	atomic();
 	polling();
 	vectors();
+	wide_descriptor();
+	no_descriptor();
 	return t_end();
 }
