@@ -50,13 +50,14 @@ static i32 parent_of(const struct proc *p)
 	return p->u ? p->u->names.ppid : p->parent ? p->parent->pid : 0;
 }
 
+/* Its start is told in its home's time, wherever it runs: a process may look at itself. */
 static void proc_stat(const struct proc *p, struct text *t)
 {
 	const struct unames *n = p->u ? &p->u->names : NULL;
 	u64 ticks = p->u ? proc_cpu_ns(p) / TICK : 0, child = p->u ? p->u->child_cpu_ns / TICK : 0;
 	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 20 0 1 0 %lu %lu %lu",
 		    p->pid, comm(p), state_letter(p), parent_of(p), n ? n->pgid : p->away_pgid,
-		    n ? n->sid : 0, ticks, child, p->arrived_ns / TICK, vm_bytes(p),
+		    n ? n->sid : 0, ticks, child, p->uqpid.birth_ns / TICK, vm_bytes(p),
 		    resident_pages(p));
 	/* rsslim, addresses, signals, wchan ... exit_code: fields 25 to 52 */
 	for (int i = 25; i <= 52; i++)

@@ -23,9 +23,26 @@ struct look {
 	char cwd[PATH_MAX];
 	ino_t cwd_ino;
 	dev_t cwd_dev;
+	unsigned long long born; /* field 22 of /proc/self/stat */
 };
 
 static struct look before, after;
+
+static unsigned long long born(void)
+{
+	unsigned long long ticks = 0;
+	char line[1024] = "", *at;
+	FILE *f = fopen("/proc/self/stat", "r");
+
+	if (!f || !fgets(line, sizeof line, f) || !(at = strrchr(line, ')')))
+		t_die("/proc/self/stat");
+	fclose(f);
+	for (int field = 2; field < 22 && at; field++)
+		at = strchr(at + 1, ' ');
+	if (!at || sscanf(at, "%llu", &ticks) != 1)
+		t_die("/proc/self/stat is '%s'", line);
+	return ticks;
+}
 
 static void look(struct look *l)
 {
@@ -46,6 +63,7 @@ static void look(struct look *l)
 		t_die("the working directory");
 	l->cwd_ino = st.st_ino;
 	l->cwd_dev = st.st_dev;
+	l->born = born();
 }
 
 #define SAME_NUMBER(field)                                                                         \
@@ -83,6 +101,7 @@ int main(int argc, char **argv)
 	SAME_TEXT(cwd);
 	SAME_NUMBER(cwd_ino);
 	SAME_NUMBER(cwd_dev);
+	SAME_NUMBER(born);
 	printf("pid %d node %s cwd %s\n", after.pid, after.name.nodename, after.cwd);
 	return t_end();
 }
