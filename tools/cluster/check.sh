@@ -33,13 +33,15 @@ check_nodes() {
 	local status=0 total bad
 	mkdir -p "$BUILD/check"
 	rm -f "$BUILD/check/pytest.xml"
+	# pytest runs in tests/; both os/test_x.py and tests/os/test_x.py name a test.
+	set -- "${@#tests/}"
 	(cd tests && env BUILD="$BUILD" PYTHONDONTWRITEBYTECODE=1 pytest-3 -p no:cacheprovider -q --tb=short \
 		--junitxml="$BUILD/check/pytest.xml" "$@") || status=$?
 	[ -f "$BUILD/check/pytest.xml" ] || die "pytest did not run (exit status $status)"
 	total=$(($(junit tests) - $(junit skipped)))
 	bad=$(($(junit failures) + $(junit errors)))
 	[ "$status" = 0 ] || [ "$bad" != 0 ] || bad=1
-	PASSED=$((PASSED + total - bad))
+	[ "$total" -lt "$bad" ] || PASSED=$((PASSED + total - bad)) # a test that does not exist is no test
 	FAILED=$((FAILED + bad))
 }
 
