@@ -29,11 +29,14 @@ progress_end() {
 	if [ -t 2 ]; then printf '\r\033[K' >&2; fi
 }
 
-# Process $1 is alive and still runs the program $2 (pids are reused; a zombie is not alive).
+# Process $1 is alive and still runs the program $2 (pids are reused; a zombie is not alive, but as long as its other
+# threads are ending it holds its files, and QEMU its lock on the disk).
 alive() {
-	local stat
+	local stat tasks
 	read -r stat 2>/dev/null <"/proc/$1/stat" || return 1
-	[[ $stat == "$1 ($2) "* && $stat != *") Z "* ]]
+	[[ $stat == "$1 ($2) "* ]] || return 1
+	tasks=("/proc/$1/task"/*)
+	[[ $stat != *") Z "* ]] || ((${#tasks[@]} > 1))
 }
 
 # The process of pid file $1 is alive and runs the program $2.
