@@ -48,7 +48,7 @@ struct proc {
 	struct list children, sibling;
 	struct waitq child_wait; /* wait4 sleeps here */
 	i32 exit_status;	 /* wait status */
-	bool stop_reported, stopped_unwaited, continued_unwaited;
+	bool stopped_unwaited, continued_unwaited;
 	i32 stop_sig;
 
 	/* scheduling */

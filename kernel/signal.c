@@ -334,7 +334,6 @@ static void default_action(struct proc *p, int sig)
 	if (sig != SIGSTOP && signal_group_orphaned(p->u->names.pgid, p->u->names.sid))
 		return; /* nobody could continue it */
 	p->stop_sig = sig;
-	p->stop_reported = false;
 	p->stopped_unwaited = true;
 	p->continued_unwaited = false;
 	tell_parent(p, CLD_STOPPED);
