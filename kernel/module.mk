@@ -2,7 +2,7 @@
 # The kernel: one ELF for GRUB (Multiboot 2) and for `qemu -kernel` (Multiboot 1).
 KERNEL_C := $(wildcard kernel/*.c kernel/env/*.c boot/*.c)
 KERNEL_S := $(wildcard kernel/*.S boot/*.S)
-KERNEL_O := $(KERNEL_C:%.c=$(BUILD)/%.o) $(KERNEL_S:%.S=$(BUILD)/%.o)
+KERNEL_O := $(KERNEL_C:%.c=$(BUILD)/%.o) $(KERNEL_S:%.S=$(BUILD)/%.o) $(BUILD)/kernel/linux_names.o
 
 $(BUILD)/kernel/%.o: kernel/%.c
 	@mkdir -p $(@D)
@@ -16,6 +16,14 @@ $(BUILD)/kernel/%.o: kernel/%.S
 $(BUILD)/boot/%.o: boot/%.S
 	@mkdir -p $(@D)
 	@echo "KCC $<"; $(KCC) $(KCFLAGS) -MMD -c $< -o $@
+
+# The names of Linux's calls, for the log line about one that we do not have. Facts of the ABI, so the build host's header will do.
+$(BUILD)/kernel/linux_names.c: /usr/include/x86_64-linux-gnu/asm/unistd_64.h
+	@mkdir -p $(@D)
+	@{ echo 'extern const char *const linux_names[512];'; echo 'const char *const linux_names[512] = {'; \
+	sed -nE 's/^#define __NR_(\w+) ([0-9]+)$$/\t[\2] = "\1",/p' $<; echo '};'; } > $@
+$(BUILD)/kernel/linux_names.o: $(BUILD)/kernel/linux_names.c
+	@echo "KCC $<"; $(KCC) $(KCFLAGS) -c $< -o $@
 
 KLINK = $(CROSS)ld -nostdlib -static -z max-page-size=4096 -z noexecstack --no-warn-rwx-segments -T boot/kernel.ld
 

@@ -58,14 +58,17 @@ static u32 find_row(u64 nr)
 	return 0;
 }
 
+/* By number; made at build time of the host's header (module.mk). NULL: Linux has none either. */
+extern const char *const linux_names[LINUX_MAX];
+
 /* ENOSYS, and one log line per number that names it. */
 static i64 unknown_call(u64 nr)
 {
 	static u64 told[LINUX_MAX / 64];
 	if (nr < LINUX_MAX && !(told[nr / 64] >> (nr % 64) & 1)) {
 		told[nr / 64] |= 1ull << (nr % 64);
-		klog("pid %d (%s): system call %lu is not supported (ENOSYS)", current->pid,
-		     current->u->names.comm, nr);
+		klog("pid %d (%s): system call %lu (%s) is not supported (ENOSYS)", current->pid,
+		     current->u->names.comm, nr, linux_names[nr] ? linux_names[nr] : "no name");
 	}
 	return -ENOSYS;
 }
