@@ -50,6 +50,7 @@ enum fs_type {
 			      migration handler) */
 	FS_BIND = 30,  /* fs_hold_req: first use after migration -> fs_opened (effect-free probe) */
 	FS_MKNOD = 31, /* fs_path (mode: FIFO/regular only; else -EPERM) */
+	FS_LOCK = 32,  /* fs_lock -> fs_lock: a record lock, never blocking; -EAGAIN, -ENOLCK */
 };
 
 /* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
@@ -68,9 +69,22 @@ struct fs_attr {
 	struct fs_version version;
 };
 
+/* On whose behalf: effective ids and supplementary groups. */
+#define FS_GROUPS 16
 struct fs_cred {
 	uint32_t uid, gid;
+	uint32_t ngroups; /* may come from another node: more than FS_GROUPS counts as FS_GROUPS */
+	uint32_t groups[FS_GROUPS];
 };
+static inline int fs_cred_in_group(const struct fs_cred *c, uint32_t gid)
+{
+	if (c->gid == gid)
+		return 1;
+	for (uint32_t i = 0; i < c->ngroups && i < FS_GROUPS; i++)
+		if (c->groups[i] == gid)
+			return 1;
+	return 0;
+}
 
 #define FS_NOFOLLOW  1u
 #define FS_TIME_NOW  (-1ll)
@@ -130,6 +144,19 @@ struct fs_hold_set {
 	uint64_t size;
 	struct fs_cred cred;
 };
+/* A record lock (fcntl): bytes [start, end] of the held file, for `who`. */
+enum fs_lock_type { FS_LOCK_READ = 0, FS_LOCK_WRITE = 1, FS_LOCK_NONE = 2 }; /* as F_RDLCK ... */
+struct fs_lock {
+	uint32_t tree, owner;
+	uint64_t hold;
+	uint64_t who; /* a process's pid, unique in the cluster; of the open file: FS_LOCK_BY_FILE */
+	uint64_t start, end;
+	uint32_t type; /* enum fs_lock_type */
+	uint32_t test; /* do not set it: the answer is the first lock in its way, or FS_LOCK_NONE */
+	int32_t pid;   /* to be told to whom it is in the way; -1: the open file's */
+	uint32_t pad_;
+};
+#define FS_LOCK_BY_FILE (1ull << 63) /* | hold */
 struct fs_statfs {
 	uint64_t blocks, bfree, bavail, files, ffree;
 	uint32_t bsize, namelen;

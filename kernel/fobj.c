@@ -50,7 +50,10 @@ i64 fs_call(struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags)
 
 struct fs_cred fs_cred_effective(void)
 {
-	return (struct fs_cred){.uid = current->u->names.euid, .gid = current->u->names.egid};
+	const struct unames *n = &current->u->names;
+	struct fs_cred c = {.uid = n->euid, .gid = n->egid, .ngroups = n->ngroups};
+	memcpy(c.groups, n->groups, n->ngroups * sizeof n->groups[0]);
+	return c;
 }
 
 i64 fobj_request(struct fobj *f, u32 type, const struct fs_hold_set *set, struct wh_msg *m)

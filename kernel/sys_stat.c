@@ -143,9 +143,11 @@ static i64 access_at(int dirfd, u64 name, u32 mode, bool effective)
 	if (p->kind == PATH_TREE) {
 		struct wh_msg m = {.type = FS_ACCESS};
 		*WH_BODY(&m, struct fs_path) = (struct fs_path){
-			.tree = p->tree,
-			.mode = mode,
-			.cred = {effective ? n->euid : n->uid, effective ? n->egid : n->gid}};
+			.tree = p->tree, .mode = mode, .cred = fs_cred_effective()};
+		if (!effective) {
+			WH_BODY(&m, struct fs_path)->cred.uid = n->uid;
+			WH_BODY(&m, struct fs_path)->cred.gid = n->gid;
+		}
 		err = (int)fs_call(&m, p->name, PATH_CAP, WH_BULK_IN);
 	} else {
 		err = path_stat(p, false, &a);

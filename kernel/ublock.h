@@ -38,7 +38,7 @@ struct unames {
 	u32 tree;  /* home tree: names mean the same file for ever */
 	u32 uid, euid, suid, gid, egid, sgid;
 	u32 ngroups;
-	u32 groups[16];
+	u32 groups[FS_GROUPS];
 	char comm[16];
 	char nodename[16]; /* what uname shows: the home node, wherever it runs */
 };

@@ -458,7 +458,7 @@ int inode_access(const struct inode *ip, struct fs_cred cred, unsigned want)
 	}
 	if (cred.uid == owner_uid(ip))
 		mode >>= 6;
-	else if (cred.gid == owner_gid(ip))
+	else if (fs_cred_in_group(&cred, owner_gid(ip)))
 		mode >>= 3;
 	return (want & ~mode & 7) ? -EACCES : 0;
 }

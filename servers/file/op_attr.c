@@ -108,19 +108,20 @@ static long set_mode(struct tree *t, struct inode *ip, struct fs_cred cred, uint
 		return -EPERM;
 	if (S_ISLNK(ip->d.i_mode))
 		return -EOPNOTSUPP;
-	if (cred.uid != 0 && cred.gid != owner_gid(ip))
+	if (cred.uid != 0 && !fs_cred_in_group(&cred, owner_gid(ip)))
 		mode &= ~(uint32_t)S_ISGID;
 	ip->d.i_mode = (uint16_t)((ip->d.i_mode & S_IFMT) | (mode & 07777));
 	inode_touched(&t->fs, ip);
 	return 0;
 }
 
-/* Root may do all; an owner may give the file to his own group. Set-id bits do not survive it. */
+/* Root may do all; an owner may give the file to a group of his own. Set-id bits do not survive it. */
 static long set_owner(struct tree *t, struct inode *ip, struct fs_cred cred, uint32_t uid,
 		      uint32_t gid)
 {
 	bool keep_uid = uid == (uint32_t)KEEP || uid == owner_uid(ip);
-	bool keep_gid = gid == (uint32_t)KEEP || gid == owner_gid(ip) || gid == cred.gid;
+	bool keep_gid =
+		gid == (uint32_t)KEEP || gid == owner_gid(ip) || fs_cred_in_group(&cred, gid);
 
 	if (cred.uid != 0 && !(is_owner(ip, cred) && keep_uid && keep_gid))
 		return -EPERM;
