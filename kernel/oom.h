@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* What happens when a page fault finds no free frame. */
+#ifndef KERNEL_OOM_H
+#define KERNEL_OOM_H
+#include "types.h"
+
+/* `current` needs a frame and none is left, not even by shrinking the page cache. Ends the largest process of the
+ * user who has most and waits for its memory (at most 2 s). true: try the fault again. false: the one to end is
+ * current itself. Blocks. */
+bool oom_make_room(void);
+#endif
