@@ -19,6 +19,17 @@ static bool is_handler(void)
 	return current->service == WH_SVC_MIGRATE;
 }
 
+int proc_may_inspect(const struct proc *p)
+{
+	u32 me = current->u->names.euid;
+	if (me == 0)
+		return 0;
+	if (!p->u)
+		return p->away_uid == me ? 0 : -EACCES;
+	const struct unames *n = &p->u->names;
+	return n->uid == me && n->euid == me && n->suid == me ? 0 : -EACCES;
+}
+
 struct proc *shell_find(i32 pid)
 {
 	list_for_each(p, &all_procs, struct proc, all_link)

@@ -23,6 +23,10 @@ struct proc *procctl_find(i32 pid);
 /* The arriving copy only, or NULL. */
 struct proc *shell_find(i32 pid);
 
+/* May current look into p: its memory map, what it has open, its views? Root may, and its user unless it runs with more
+ * rights than he has. 0 or -EACCES. */
+int proc_may_inspect(const struct proc *p);
+
 void proc_info(struct proc *p, struct wh_pinfo *info); /* zero_pages is not counted */
 
 /* image.c: one part of a frozen process to or from the handler's buffer. Bytes, or -errno. */

@@ -8,6 +8,7 @@
 #include "frame.h"
 #include "fs.h"
 #include "lib.h"
+#include "procctl.h"
 #include "procfs.h"
 #include "sched.h"
 
@@ -192,15 +193,15 @@ static int find(const char *path, struct place *at)
 	return find_in_proc(path, name, at);
 }
 
-/* Descriptors and links of others are for their owner and root. */
+/* What another's process has open, where it is and how its memory lies is for its owner and root. */
 static int may_look(const struct place *at)
 {
-	const struct unames *me = &current->u->names;
-	if (at->what != PROC_LINK && at->what != FD_DIR && at->what != FD_LINK)
+	bool private = at->what == PROC_LINK || at->what == PROC_FILE
+			       ? at->file->private
+			       : at->what == FD_DIR || at->what == FD_LINK;
+	if (!private)
 		return 0;
-	if (!at->p->u)
-		return -ENOENT;
-	return me->euid == 0 || me->euid == at->p->u->names.uid ? 0 : -EACCES;
+	return at->p->u ? proc_may_inspect(at->p) : -ENOENT;
 }
 
 /* ---- what the rest of the kernel asks ---- */

@@ -11,7 +11,8 @@ struct procfs_node_file {
 };
 struct procfs_file {
 	const char *name;
-	bool link; /* what make prints is the link's target */
+	bool link;    /* what make prints is the link's target */
+	bool private; /* for the owner of the process and root only */
 	void (*make)(const struct proc *p, struct text *t);
 };
 const struct procfs_file *procfs_file_find(const char *name); /* or NULL */

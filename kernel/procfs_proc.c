@@ -152,11 +152,11 @@ static void proc_root(const struct proc *p, struct text *t)
 }
 
 static const struct procfs_file files[] = {
-	{"stat", false, proc_stat},	{"statm", false, proc_statm},
-	{"status", false, proc_status}, {"cmdline", false, proc_cmdline},
-	{"comm", false, proc_comm},	{"maps", false, proc_maps},
-	{"exe", true, proc_exe},	{"cwd", true, proc_cwd},
-	{"root", true, proc_root},
+	{"stat", false, false, proc_stat},     {"statm", false, false, proc_statm},
+	{"status", false, false, proc_status}, {"cmdline", false, false, proc_cmdline},
+	{"comm", false, false, proc_comm},     {"maps", false, true, proc_maps},
+	{"exe", true, true, proc_exe},	       {"cwd", true, true, proc_cwd},
+	{"root", true, true, proc_root},
 };
 
 const struct procfs_file *procfs_file_find(const char *name)

@@ -118,6 +118,9 @@ i64 wh_sys_view(const u64 *arg)
 		return -ESRCH;
 	if (room == 0)
 		return -EINVAL;
+	int err = proc_may_inspect(p);
+	if (err)
+		return err;
 	char *buf = kmalloc(room);
 	if (!buf)
 		return -ENOMEM;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* trace: print the kernel's trace ring, oldest event first. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,7 +18,8 @@ int main(int argc, char **argv)
 	static char buf[MAX];
 	long n = wh_trace(buf, sizeof buf);
 	if (n < 0) {
-		fprintf(stderr, "trace: the kernel answered error %ld\n", -n);
+		fprintf(stderr, "trace: %s%s\n", strerror((int)-n),
+			n == -EPERM ? ": it shows what everybody does; ask root" : "");
 		return 1;
 	}
 	fwrite(buf, 1, (size_t)n, stdout);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* view: the U-block of a process: its call, names, objects, markers, duplicates, and the verdict
  * per node. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,8 @@ int main(int argc, char **argv)
 	}
 	long len = wh_view((int)pid, text, sizeof(text));
 	if (len < 0) {
-		fprintf(stderr, "view: %ld: %s\n", pid, strerror((int)-len));
+		fprintf(stderr, "view: %ld: %s%s\n", pid, strerror((int)-len),
+			len == -EACCES ? ": only its owner and root may look" : "");
 		return 1;
 	}
 	fwrite(text, 1, (size_t)len, stdout);
