@@ -7,7 +7,7 @@
 extern char trap_stubs[];
 extern u64 cpu_kstack_top;
 bool cpu_smap;
-struct proc *fpu_owner;
+struct thread *fpu_owner;
 u32 cpu_mxcsr_mask;
 
 static u64 gdt[7] = {
@@ -174,18 +174,18 @@ static void set_ts(bool on)
 	}
 }
 
-void fpu_switch_to(struct proc *p)
+void fpu_switch_to(struct thread *t)
 {
-	set_ts(fpu_owner != p);
+	set_ts(fpu_owner != t);
 }
 
-void fpu_save(struct proc *p)
+void fpu_save(struct thread *t)
 {
-	if (fpu_owner != p)
+	if (fpu_owner != t)
 		return;
 	set_ts(false);
-	__asm__ volatile("fxsave64 %0" : "=m"(p->fpu));
-	set_ts(current != p);
+	__asm__ volatile("fxsave64 %0" : "=m"(t->fpu));
+	set_ts(current_thread != t);
 }
 
 void fpu_trap(void)
@@ -193,22 +193,22 @@ void fpu_trap(void)
 	set_ts(false);
 	if (fpu_owner)
 		__asm__ volatile("fxsave64 %0" : "=m"(fpu_owner->fpu));
-	fpu_owner = current;
-	if (!current->fpu_used) {
-		memset(current->fpu, 0, sizeof current->fpu);
-		current->fpu[0] = 0x7f; /* x87 control word 0x37f */
-		current->fpu[1] = 0x03;
-		current->fpu[24] = 0x80; /* MXCSR 0x1f80 */
-		current->fpu[25] = 0x1f;
-		current->fpu_used = true;
+	fpu_owner = current_thread;
+	if (!current_thread->fpu_used) {
+		memset(current_thread->fpu, 0, sizeof current_thread->fpu);
+		current_thread->fpu[0] = 0x7f; /* x87 control word 0x37f */
+		current_thread->fpu[1] = 0x03;
+		current_thread->fpu[24] = 0x80; /* MXCSR 0x1f80 */
+		current_thread->fpu[25] = 0x1f;
+		current_thread->fpu_used = true;
 	}
-	__asm__ volatile("fxrstor64 %0" ::"m"(current->fpu));
+	__asm__ volatile("fxrstor64 %0" ::"m"(current_thread->fpu));
 }
 
-void fpu_forget(struct proc *p)
+void fpu_forget(struct thread *t)
 {
-	if (fpu_owner == p)
+	if (fpu_owner == t)
 		fpu_owner = NULL;
-	if (current)
-		fpu_switch_to(current);
+	if (current_thread)
+		fpu_switch_to(current_thread);
 }

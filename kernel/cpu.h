@@ -5,7 +5,7 @@
 #include "types.h"
 #include "trap.h"
 
-struct proc;
+struct thread;
 
 static inline void outb(u16 port, u8 v)
 {
@@ -80,13 +80,13 @@ static inline void user_access_end(void)
 
 /* Lazy FPU: the registers belong to fpu_owner; others fault (#NM) on first use (facts.md: 229 ns
  * against 500). */
-extern struct proc *fpu_owner;
-void fpu_switch_to(struct proc *p); /* arm or disarm the trap for p */
-void fpu_trap(void);		    /* #NM: load current's state */
-void fpu_save(struct proc *p);	    /* bring p->fpu up to date */
+extern struct thread *fpu_owner;
+void fpu_switch_to(struct thread *t); /* arm or disarm the trap for t */
+void fpu_trap(void);		      /* #NM: load current_thread's state */
+void fpu_save(struct thread *t);      /* bring t->fpu up to date */
 /* Bits of MXCSR that this processor has; FXRSTOR faults on others. */
 extern u32 cpu_mxcsr_mask;
-void fpu_forget(struct proc *p); /* p->fpu was replaced or p is gone */
+void fpu_forget(struct thread *t); /* t->fpu was replaced or t is gone */
 
 /* Interrupt lines 0..15 of the two 8259s. */
 void irq_init(void);

@@ -338,13 +338,13 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	vfork_done(current);
 	set_comm(path);
 	env_exec(current);
-	fpu_forget(current);
-	current->fpu_used = false;
-	current->fs_base = 0;
+	fpu_forget(current_thread);
+	current_thread->fpu_used = false;
+	current_thread->fs_base = 0;
 	cpu_load_selectors(0);
 	cpu_set_fs(0);
-	u64 iopl = current->tf->rflags & RFLAGS_IOPL;
-	*current->tf =
+	u64 iopl = current_thread->tf->rflags & RFLAGS_IOPL;
+	*current_thread->tf =
 		(struct trapframe){.rip = pr->entry,
 				   .rsp = sp,
 				   .cs = SEL_UCODE,

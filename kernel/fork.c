@@ -39,26 +39,27 @@ static struct proc *copy_process(u64 flags, u64 stack, u64 tls)
 	} else {
 		p->vm = vm_fork(parent->vm);
 	}
-	fpu_save(parent);
-	memcpy(p->fpu, parent->fpu, sizeof p->fpu);
-	p->fpu_used = parent->fpu_used;
-	p->fs_base = flags & CLONE_SETTLS ? tls : parent->fs_base;
-	p->gs_base = parent->gs_base;
-	p->selectors = cpu_selectors();
+	struct thread *t = p->leader, *caller = current_thread;
+	fpu_save(caller);
+	memcpy(t->fpu, caller->fpu, sizeof t->fpu);
+	t->fpu_used = caller->fpu_used;
+	t->fs_base = flags & CLONE_SETTLS ? tls : caller->fs_base;
+	t->gs_base = caller->gs_base;
+	t->selectors = cpu_selectors();
 	p->privileged = parent->privileged;
 	if (!p->vm || env_fork(p, parent)) {
 		env_release(p, false);
 		proc_free(p);
 		return NULL;
 	}
-	struct trapframe tf = *parent->tf;
+	struct trapframe tf = *caller->tf;
 	tf.rax = 0;
 	tf.vector = VEC_SYSCALL;
 	if (!parent->privileged)
 		tf.rflags &= ~(u64)RFLAGS_IOPL;
 	if (stack)
 		tf.rsp = stack;
-	proc_prepare_return(p, &tf);
+	thread_prepare_return(t, &tf);
 	p->parent = parent;
 	list_push_back(&parent->children, &p->sibling);
 	return p;
@@ -91,14 +92,14 @@ static i64 do_clone(u64 flags, u64 stack, u64 ptid, u64 ctid, u64 tls)
 		copy_to_user(ptid, &pid, sizeof pid);
 	if (flags & CLONE_VFORK)
 		p->vfork_waiter = current;
-	sched_add(p);
+	proc_start(p);
 	while (flags & CLONE_VFORK) {
 		struct proc *child = proc_find(pid);
 		if (!child || child->vfork_waiter != current)
 			break;
-		current->uninterruptible_call = true;
+		current_thread->uninterruptible_call = true;
 		wait_on(&child->vfork_wait, NO_DEADLINE, false);
-		current->uninterruptible_call = false;
+		current_thread->uninterruptible_call = false;
 	}
 	return pid;
 }

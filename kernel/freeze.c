@@ -34,21 +34,22 @@ static const char *call_name(u64 nr)
 	return "a call";
 }
 
-static void deadline_passed(struct timer *t)
+static void deadline_passed(struct timer *timer)
 {
-	struct proc *p = container_of(t, struct proc, freeze_timer);
+	struct proc *p = container_of(timer, struct proc, freeze_timer);
 	char words[160];
 	struct text why = TEXT(words, sizeof words);
 
 	p->freeze_req = false;
-	if (p->uninterruptible_call || p->state == PROC_WAIT)
+	const struct thread *t = p->leader;
+	if (t->uninterruptible_call || t->state == THREAD_WAIT)
 		text_printf(
 			&why,
 			"%s is waiting for its answer and cannot be interrupted; try again later",
-			call_name(p->u->call.nr));
+			call_name(t->u.call.nr));
 	else
 		text_printf(&why, "the process did not come to rest in time (last call: %s)",
-			    call_name(p->u->call.nr));
+			    call_name(t->u.call.nr));
 	answer(p, -EBUSY, words);
 }
 
@@ -60,14 +61,16 @@ void freeze_point(void)
 		return;
 	p->freeze_req = false;
 	timer_cancel(&p->freeze_timer);
-	fpu_save(p);
+	fpu_save(current_thread);
 	clock_suspend(p);
 	p->frozen_ns = now_ns();
 	p->packed_pending = ~0ull;
 	p->state = PROC_FROZEN;
+	current_thread->state = THREAD_FROZEN;
 	if (answer(p, 0, "") < 0) {
 		/* Nobody is there who could thaw it. */
-		p->state = PROC_RUN;
+		p->state = PROC_ALIVE;
+		current_thread->state = THREAD_RUN;
 		clock_resume(p);
 		return;
 	}
@@ -99,10 +102,11 @@ i64 wh_sys_proc_freeze(const u64 *arg)
 	p->freeze_req = true;
 	p->freeze_timer.fire = deadline_passed;
 	timer_arm(&p->freeze_timer, arg[1]);
-	if (p->state == PROC_WAIT)
-		interrupt_proc(p);
-	else if (p->state == PROC_STOPPED)
-		sched_add(p); /* a stopped process also stands at the boundary; it stops again when
+	struct thread *t = p->leader;
+	if (t->state == THREAD_WAIT)
+		interrupt_thread(t);
+	else if (t->state == THREAD_STOPPED)
+		sched_add(t); /* a stopped process also stands at the boundary; it stops again when
 				 thawed */
 	return 0;
 }
@@ -117,13 +121,13 @@ static int thaw_arrived(struct proc *p)
 	p->reserved_frames = 0;
 	stub_absorb(p);
 	env_bind(p);
-	struct trapframe tf = *p->tf;
-	proc_prepare_return(p, &tf);
+	struct trapframe tf = *p->leader->tf;
+	thread_prepare_return(p->leader, &tf);
 	p->foreign = p->uqpid.home != node_id.node;
 	p->started = true;
 	p->arrived_ns = now_ns();
 	migrations_in++;
-	sched_add(p);
+	proc_start(p);
 	return 0;
 }
 
@@ -139,7 +143,7 @@ i64 wh_sys_proc_thaw(const u64 *arg)
 		return thaw_arrived(p);
 	if (p->state == PROC_FROZEN) {
 		clock_resume(p);
-		sched_add(p);
+		proc_start(p);
 		return 0;
 	}
 	if (!p->freeze_req)

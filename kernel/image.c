@@ -67,7 +67,8 @@ static i64 get_info(struct proc *p, u64 ubuf, u64 len)
 
 static i64 get_regs(struct proc *p, u64 ubuf, u64 len)
 {
-	const struct trapframe *f = p->tf;
+	const struct thread *t = p->leader;
+	const struct trapframe *f = t->tf;
 	struct wh_regs r = {
 		.rax = f->rax,
 		.rbx = f->rbx,
@@ -87,9 +88,9 @@ static i64 get_regs(struct proc *p, u64 ubuf, u64 len)
 		.r15 = f->r15,
 		.rip = f->rip,
 		.rflags = f->rflags,
-		.fs_base = p->fs_base,
-		.gs_base = p->gs_base,
-		.selectors = p->selectors,
+		.fs_base = t->fs_base,
+		.gs_base = t->gs_base,
+		.selectors = t->selectors,
 	};
 
 	return give_struct(ubuf, len, &r, sizeof r);
@@ -101,12 +102,13 @@ static i64 get_fpu(struct proc *p, u64 ubuf, u64 len)
 	const u16 fcw = 0x37f;
 	const u32 mxcsr = 0x1f80;
 
-	if (!p->fpu_used) {
-		memset(p->fpu, 0, sizeof p->fpu);
-		memcpy(p->fpu, &fcw, sizeof fcw);
-		memcpy(p->fpu + MXCSR_AT, &mxcsr, sizeof mxcsr);
+	struct thread *t = p->leader;
+	if (!t->fpu_used) {
+		memset(t->fpu, 0, sizeof t->fpu);
+		memcpy(t->fpu, &fcw, sizeof fcw);
+		memcpy(t->fpu + MXCSR_AT, &mxcsr, sizeof mxcsr);
 	}
-	return give_struct(ubuf, len, p->fpu, sizeof p->fpu);
+	return give_struct(ubuf, len, t->fpu, sizeof t->fpu);
 }
 
 static i64 get_blob(struct proc *p, int (*pack)(struct proc *, struct blob *), u64 ubuf, u64 len)
@@ -131,7 +133,7 @@ static i64 get_signals(struct proc *p, u64 ubuf, u64 len)
 	i64 r = get_blob(p, signal_pack, ubuf, len);
 
 	if (r >= 0)
-		p->packed_pending = p->u->sig.pending;
+		p->packed_pending = p->u->sig.pending.set;
 	return r;
 }
 
@@ -241,7 +243,8 @@ static i64 set_regs(struct proc *p, u64 ubuf, u64 len)
 	if (r.rip >= USER_TOP || r.rsp >= USER_HALF || r.fs_base >= USER_HALF ||
 	    r.gs_base >= USER_HALF || !cpu_selectors_valid(r.selectors))
 		return -EINVAL;
-	*p->tf = (struct trapframe){
+	struct thread *t = p->leader;
+	*t->tf = (struct trapframe){
 		.rax = r.rax,
 		.rbx = r.rbx,
 		.rcx = r.rcx,
@@ -263,25 +266,26 @@ static i64 set_regs(struct proc *p, u64 ubuf, u64 len)
 		.cs = SEL_UCODE,
 		.ss = SEL_UDATA,
 	};
-	p->fs_base = r.fs_base;
-	p->gs_base = r.gs_base;
-	p->selectors = r.selectors;
+	t->fs_base = r.fs_base;
+	t->gs_base = r.gs_base;
+	t->selectors = r.selectors;
 	return 0;
 }
 
 static i64 set_fpu(struct proc *p, u64 ubuf, u64 len)
 {
+	struct thread *t = p->leader;
 	u32 mxcsr;
 
-	if (len != sizeof p->fpu)
+	if (len != sizeof t->fpu)
 		return -EINVAL;
-	if (copy_from_user(p->fpu, ubuf, len) < 0)
+	if (copy_from_user(t->fpu, ubuf, len) < 0)
 		return -EFAULT;
-	memcpy(&mxcsr, p->fpu + MXCSR_AT, sizeof mxcsr);
+	memcpy(&mxcsr, t->fpu + MXCSR_AT, sizeof mxcsr);
 	mxcsr &= cpu_mxcsr_mask;
-	memcpy(p->fpu + MXCSR_AT, &mxcsr, sizeof mxcsr);
-	p->fpu_used = true;
-	fpu_forget(p);
+	memcpy(t->fpu + MXCSR_AT, &mxcsr, sizeof mxcsr);
+	t->fpu_used = true;
+	fpu_forget(t);
 	return 0;
 }
 

@@ -96,21 +96,21 @@ void ipc_finish(struct request *r)
 
 static i64 wait_for_answer(struct request *r, struct wh_msg *m, bool interruptible)
 {
-	struct proc *p = current;
-	bool outer = p->uninterruptible_call;
+	struct thread *t = current_thread;
+	bool outer = t->uninterruptible_call;
 	r->sync = true;
 	ipc_queue(r);
-	p->uninterruptible_call = !interruptible || outer;
+	t->uninterruptible_call = !interruptible || outer;
 	while (!r->done) {
 		if (wait_on(&r->done_wait, NO_DEADLINE, interruptible) == -EINTR) {
 			r->sync = false; /* abandoned: the answer goes into the void, the buffer
 					    with it */
 			r->free_kbuf = true;
-			p->uninterruptible_call = outer;
+			t->uninterruptible_call = outer;
 			return -EINTR;
 		}
 	}
-	p->uninterruptible_call = outer;
+	t->uninterruptible_call = outer;
 	*m = r->msg;
 	ipc_free(r);
 	return m->status;

@@ -70,18 +70,20 @@ static void start_module(u32 i)
 {
 	struct proc *p = new_system_process(bootinfo.module[i].name);
 	u64 sp, entry;
-	current = p; /* for the copies into its memory */
+	current = p;
+	current_thread = p->leader; /* for the copies into its memory */
 	p->vm = boot_image_load(P2V(bootinfo.module[i].start),
 				bootinfo.module[i].end - bootinfo.module[i].start, &entry, &sp);
 	if (!p->vm)
 		panic("boot module %s is not a static ELF program", bootinfo.module[i].name);
 	current = NULL;
-	proc_prepare_return(p, &(struct trapframe){.rip = entry,
-						   .rsp = sp,
-						   .cs = SEL_UCODE,
-						   .ss = SEL_UDATA,
-						   .rflags = RFLAGS_IF | 2});
-	sched_add(p);
+	current_thread = NULL;
+	thread_prepare_return(p->leader, &(struct trapframe){.rip = entry,
+							     .rsp = sp,
+							     .cs = SEL_UCODE,
+							     .ss = SEL_UDATA,
+							     .rflags = RFLAGS_IF | 2});
+	proc_start(p);
 }
 
 /* First instructions of process 1, still in the kernel: wait for the file server, become
@@ -107,12 +109,12 @@ static void start_init(void)
 	p->vm = vm_create();
 	if (!p->vm)
 		panic("no memory for init");
-	u64 *sp = (u64 *)(void *)p->tf;
+	u64 *sp = (u64 *)(void *)p->leader->tf;
 	*--sp = (u64)init_entry;
 	for (int i = 0; i < 6; i++)
 		*--sp = 0;
-	p->ksp = (u64)sp;
-	sched_add(p);
+	p->leader->ksp = (u64)sp;
+	proc_start(p);
 }
 
 void kernel_main(u64 magic, u64 info)
@@ -139,5 +141,5 @@ void kernel_main(u64 magic, u64 info)
 	struct proc *first = container_of(all_procs.next, struct proc, all_link);
 	while (first == init_proc)
 		first = container_of(first->all_link.next, struct proc, all_link);
-	sched_start(first);
+	sched_start(first->leader);
 }

@@ -98,8 +98,7 @@ void panic(const char *fmt, ...)
 		again = true;
 		if (current)
 			klog("  in pid %d (%s), call %lu", current->pid,
-			     current->u ? current->u->names.comm : "?",
-			     current->u ? current->u->call.nr : 0);
+			     current->u ? current->u->names.comm : "?", current_thread->u.call.nr);
 		backtrace();
 		klog("last events:");
 		trace_dump_to_log(24);

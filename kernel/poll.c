@@ -86,7 +86,7 @@ static u32 ask_all(struct user_pollfd *fds, u32 n, struct pollreq *pr)
  * attempt left. */
 static u64 deadline_of(u64 timeout_ns)
 {
-	const struct ucall *c = &current->u->call;
+	const struct ucall *c = &current_thread->u.call;
 	if (c->resume_valid && c->resume_nr == c->nr)
 		return c->resume[0] == NO_DEADLINE
 			       ? NO_DEADLINE
@@ -97,7 +97,7 @@ static u64 deadline_of(u64 timeout_ns)
 
 static i64 interrupted(u64 deadline)
 {
-	struct ucall *c = &current->u->call;
+	struct ucall *c = &current_thread->u.call;
 	c->resume_valid = true;
 	c->resume_nr = c->nr;
 	c->resume[0] = deadline == NO_DEADLINE
@@ -130,7 +130,7 @@ static i64 wait_ready(struct user_pollfd *fds, u32 n, u64 deadline)
 	list_remove(&pr->link);
 	kfree(pr);
 	if (ready >= 0)
-		current->u->call.resume_valid = false;
+		current_thread->u.call.resume_valid = false;
 	return ready;
 }
 
@@ -200,7 +200,7 @@ static i64 set_mask(u64 umask, u64 size)
 		return -EINVAL;
 	if (copy_from_user(&mask, umask, sizeof mask) < 0)
 		return -EFAULT;
-	signal_mask_for_call(current, mask);
+	signal_mask_for_call(mask);
 	return 0;
 }
 
@@ -216,7 +216,7 @@ i64 sys_ppoll(const u64 *arg)
 	r = poll_common(arg[0], arg[1], deadline);
 	if (r == -ERESTARTNOHAND)
 		return r; /* signal_deliver decides the fate of the mask */
-	signal_mask_undo(current);
+	signal_mask_undo();
 	put_timeout(arg[2], NS_PER_SEC, deadline);
 	return r;
 }
@@ -326,7 +326,7 @@ i64 sys_pselect6(const u64 *arg)
 	r = select_common(arg[0], arg + 1, deadline);
 	if (r == -ERESTARTNOHAND)
 		return r;
-	signal_mask_undo(current);
+	signal_mask_undo();
 	put_timeout(arg[4], NS_PER_SEC, deadline);
 	return r;
 }

@@ -9,6 +9,8 @@
 #include "signal.h"
 #include "trace.h"
 
+extern char proc_first_return[];
+
 struct list all_procs = LIST_INIT(all_procs);
 struct proc *init_proc;
 struct wh_identity node_id;
@@ -62,23 +64,49 @@ static u64 birth_time(void)
 	return last;
 }
 
+static struct thread *thread_alloc(struct proc *p, i32 tid)
+{
+	struct thread *t = kmalloc(sizeof *t);
+	if (!t)
+		return NULL;
+	t->kstack = kmalloc(KSTACK_SIZE);
+	if (!t->kstack) {
+		kfree(t);
+		return NULL;
+	}
+	t->proc = p;
+	t->tid = tid;
+	t->state = THREAD_NEW;
+	t->tf = (struct trapframe *)(void *)(t->kstack + KSTACK_SIZE) - 1;
+	t->slice_end_ns = NO_DEADLINE;
+	list_init(&t->run_link);
+	list_init(&t->wait_link);
+	list_push_back(&p->threads, &t->proc_link);
+	return t;
+}
+
+void thread_free(struct thread *t)
+{
+	ASSERT(t != current_thread);
+	fpu_forget(t);
+	timer_cancel(&t->sleep_timer);
+	list_remove(&t->proc_link);
+	list_remove(&t->run_link);
+	kfree(t->kstack);
+	kfree(t);
+}
+
 struct proc *proc_alloc(i32 pid)
 {
 	struct proc *p = kmalloc(sizeof *p);
 	if (!p)
 		return NULL;
+	list_init(&p->threads);
 	p->u = kmalloc(sizeof *p->u);
-	p->kstack = kmalloc(KSTACK_SIZE);
-	if (!p->u || !p->kstack) {
-		kfree(p->u);
-		kfree(p->kstack);
-		kfree(p);
-		return NULL;
-	}
 	p->pid = pid ? pid : pid_next();
-	if (p->pid < 0) {
+	p->leader = p->u && p->pid > 0 ? thread_alloc(p, p->pid) : NULL;
+	if (!p->leader) {
 		kfree(p->u);
-		kfree(p->kstack);
 		kfree(p);
 		return NULL;
 	}
@@ -90,12 +118,9 @@ struct proc *proc_alloc(i32 pid)
 	p->u->names.uqpid = p->uqpid;
 	p->state = PROC_NEW;
 	p->arrived_ns = now_ns();
-	p->tf = (struct trapframe *)(void *)(p->kstack + KSTACK_SIZE) - 1;
-	p->slice_end_ns = NO_DEADLINE;
 	list_init(&p->children);
 	list_init(&p->sibling);
-	list_init(&p->run_link);
-	list_init(&p->wait_link);
+	list_init(&p->reap_link);
 	waitq_init(&p->child_wait);
 	waitq_init(&p->vfork_wait);
 	list_push_back(&all_procs, &p->all_link);
@@ -105,11 +130,11 @@ struct proc *proc_alloc(i32 pid)
 void proc_free(struct proc *p)
 {
 	ASSERT(p != current);
-	fpu_forget(p);
 	list_remove(&p->all_link);
 	list_remove(&p->sibling);
-	list_remove(&p->run_link);
-	timer_cancel(&p->sleep_timer);
+	list_remove(&p->reap_link);
+	list_for_each_safe(t, &p->threads, struct thread, proc_link)
+		thread_free(t);
 	timer_cancel(&p->alarm_timer);
 	timer_cancel(&p->freeze_timer);
 	if (p->vm)
@@ -117,21 +142,53 @@ void proc_free(struct proc *p)
 	if (p->reserved_frames)
 		frame_unreserve(p->reserved_frames);
 	kfree(p->u);
-	kfree(p->kstack);
 	kfree(p);
 }
 
-extern char proc_first_return[];
-
-void proc_prepare_return(struct proc *p, const struct trapframe *tf)
+void thread_prepare_return(struct thread *t, const struct trapframe *tf)
 {
-	*p->tf = *tf;
+	*t->tf = *tf;
 	/* What context_switch() pops: r15 r14 r13 r12 rbx rbp, return address. */
-	u64 *sp = (u64 *)(void *)p->tf;
+	u64 *sp = (u64 *)(void *)t->tf;
 	*--sp = (u64)proc_first_return;
 	for (int i = 0; i < 6; i++)
 		*--sp = 0;
-	p->ksp = (u64)sp;
+	t->ksp = (u64)sp;
+}
+
+void proc_start(struct proc *p)
+{
+	p->state = PROC_ALIVE;
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		if (t->state != THREAD_ENDED)
+			sched_add(t);
+}
+
+static char alive_letter(const struct proc *p)
+{
+	bool stopped = false;
+	list_for_each(t, &p->threads, struct thread, proc_link) {
+		if (t->state == THREAD_RUN)
+			return 'R';
+		stopped |= t->state == THREAD_STOPPED;
+	}
+	return stopped ? 'T' : 'S';
+}
+
+char proc_letter(const struct proc *p)
+{
+	switch (p->state) {
+	case PROC_NEW:
+		return 'N';
+	case PROC_FROZEN:
+		return 'D';
+	case PROC_ZOMBIE:
+		return 'Z';
+	case PROC_AWAY:
+		return 'A';
+	default:
+		return alive_letter(p);
+	}
 }
 
 void proc_reparent_children(struct proc *p)
@@ -199,11 +256,12 @@ void proc_exit(i32 status)
 	env_release(p, false);
 	check_ended(p);
 	proc_reparent_children(p);
-	fpu_forget(p);
+	fpu_forget(current_thread);
 	vm_switch(NULL);
 	vm_put(p->vm);
 	p->vm = NULL;
 	freeze_ended(p);
+	current_thread->state = THREAD_ENDED;
 	proc_become_zombie(p, status);
 	schedule();
 	panic("a dead process ran");

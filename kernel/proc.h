@@ -1,22 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* A process. Fields are grouped by fate: what travels (ublock, regs, fpu), what is rebuilt, what
+/* A process. Fields are grouped by fate: what travels (U-block, threads), what is rebuilt, what
  * stays. */
 #ifndef KERNEL_PROC_H
 #define KERNEL_PROC_H
 #include "types.h"
-#include "sched.h"
-#include "trap.h"
-#include "ublock.h"
+#include "thread.h"
 #include "vm.h"
 
-#define KSTACK_SIZE 16384
-
 enum proc_state {
-	PROC_NEW,     /* being made: frozen shell of an arriving process, or half a fork */
-	PROC_RUN,     /* running or runnable */
-	PROC_WAIT,    /* in wait_on */
-	PROC_STOPPED, /* job control */
-	PROC_FROZEN,  /* at the user boundary, everything saved; owned by the migration handler */
+	PROC_NEW,    /* being made: frozen shell of an arriving process, or half a fork */
+	PROC_ALIVE,  /* its threads run, wait, or are stopped */
+	PROC_FROZEN, /* all threads at the user boundary; owned by the migration handler */
 	PROC_ZOMBIE,
 	PROC_AWAY, /* stub: it runs on node `away_node`; only names, parent and exit status are kept */
 };
@@ -25,17 +19,12 @@ struct proc {
 	/* travels */
 	struct ublock
 		*u; /* never NULL while the proc exists, except in stubs (names below are copied) */
-	struct trapframe *tf; /* user registers, at the top of the kernel stack */
-	u64 fs_base, gs_base;
-	u64 selectors;				  /* of cpu_selectors(), while not running */
-	u8 fpu[512] __attribute__((aligned(16))); /* FXSAVE; valid unless fpu_owner == this */
-	bool fpu_used;
+	struct list threads; /* the leader first; empty in stubs */
+	struct thread *leader;
 
 	/* rebuilt at the destination */
 	struct vm *vm;
-	u8 *kstack; /* KSTACK_SIZE */
-	u64 ksp;    /* saved kernel stack pointer while not running */
-	struct timer sleep_timer, alarm_timer;
+	struct timer alarm_timer;
 
 	/* names (copy of u->names.pid etc. for stubs and lookups) */
 	i32 pid;
@@ -53,11 +42,7 @@ struct proc {
 
 	/* scheduling */
 	enum proc_state state;
-	struct list run_link, wait_link, all_link;
-	struct waitq *waiting_on;
-	bool wait_interruptible;
-	int wait_result;
-	u64 slice_end_ns, last_start_ns;
+	struct list all_link, reap_link;
 	bool kernel_priority; /* servers run before users */
 
 	/* freezing (freeze.c) */
@@ -76,7 +61,6 @@ struct proc {
 	i32 away_pgid;
 	u32 away_uid;
 	char away_comm[16];
-	bool uninterruptible_call; /* a file request is in flight */
 
 	struct proc *vfork_waiter; /* parent asleep in vfork until this one execs or ends */
 	struct waitq vfork_wait;
@@ -85,18 +69,15 @@ struct proc {
 	bool privileged;
 	u32 service; /* enum wh_service; 0: none */
 	struct ipc_port *port;
-
-	/* user page fault fix-up (usercopy.c) */
-	u64 fault_resume;
 };
 
-extern struct proc *current; /* NULL in the idle loop */
+extern struct proc *current; /* current_thread's; NULL in the idle loop */
 extern struct list all_procs;
 extern struct proc *init_proc;
 
 struct proc *proc_find(i32 pid); /* any state, or NULL */
 struct proc *proc_find_uq(const struct wh_uqpid *u);
-/* A new PROC_NEW process with kernel stack, empty U-block and no vm; pid 0 = next local serial.
+/* A new PROC_NEW process with one thread, empty U-block and no vm; pid 0 = next local serial.
  * NULL: no memory. */
 struct proc *proc_alloc(i32 pid);
 /* Last step of a zombie, a dropped shell or a stub; p is gone. */
@@ -107,14 +88,17 @@ void proc_exit(i32 status) __attribute__((noreturn));
  * MIGRATE service. */
 void proc_become_zombie(struct proc *p, i32 status);
 void proc_reparent_children(struct proc *p);
-/* Build the kernel stack of a PROC_NEW process so that schedule() enters user mode with *tf. */
-void proc_prepare_return(struct proc *p, const struct trapframe *tf);
+/* Let the threads of a new or frozen process run. */
+void proc_start(struct proc *p);
+/* One letter for its state, as ps shows it: New, Running, Sleeping, Stopped (T), frozen (D), Zombie,
+ * Away. */
+char proc_letter(const struct proc *p);
 i32 pid_next(void);
 void pid_set_range(u32 base, u32 limit);
 
 /* Signals (signal.c). Does nothing for zombies and servers; forwards for stubs. */
 void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid);
-bool signal_pending(const struct proc *p); /* unblocked, not ignored; or freeze_req */
+bool signal_pending(const struct thread *t); /* unblocked, not ignored; or a freeze or stop */
 /* On the way to user mode: act on pending signals, stop, freeze. Called with the frame of the call
  * or trap. */
 void signal_deliver(struct trapframe *tf, bool from_syscall);

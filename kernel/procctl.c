@@ -47,14 +47,23 @@ struct proc *procctl_find(i32 pid)
 
 static u32 public_state(const struct proc *p)
 {
-	static const u8 of[] = {
-		[PROC_NEW] = WH_PS_FROZEN,    [PROC_RUN] = WH_PS_RUN,
-		[PROC_WAIT] = WH_PS_SLEEP,    [PROC_STOPPED] = WH_PS_STOPPED,
-		[PROC_FROZEN] = WH_PS_FROZEN, [PROC_ZOMBIE] = WH_PS_ZOMBIE,
-		[PROC_AWAY] = WH_PS_AWAY,
-	};
-
-	return p->freeze_req ? WH_PS_FREEZING : of[p->state];
+	if (p->freeze_req)
+		return WH_PS_FREEZING;
+	switch (proc_letter(p)) {
+	case 'R':
+		return WH_PS_RUN;
+	case 'T':
+		return WH_PS_STOPPED;
+	case 'Z':
+		return WH_PS_ZOMBIE;
+	case 'A':
+		return WH_PS_AWAY;
+	case 'N':
+	case 'D':
+		return WH_PS_FROZEN;
+	default:
+		return WH_PS_SLEEP;
+	}
 }
 
 void proc_info(struct proc *p, struct wh_pinfo *info)
@@ -68,7 +77,7 @@ void proc_info(struct proc *p, struct wh_pinfo *info)
 		.pinned = p->pinned,
 		.foreign = p->foreign,
 		.started = p->started,
-		.runnable = p->state == PROC_RUN,
+		.runnable = proc_letter(p) == 'R',
 		.arrived_ns = p->arrived_ns,
 	};
 	memcpy(info->comm, p->away_comm, sizeof info->comm);
@@ -179,7 +188,6 @@ i64 wh_sys_proc_release(const u64 *arg)
 		if (p->state != PROC_NEW || !p->vm)
 			return -EBUSY;
 		env_release(p, true);
-		fpu_forget(p);
 		proc_free(p);
 		return 0;
 	default:

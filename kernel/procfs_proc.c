@@ -13,24 +13,6 @@ static const char *comm(const struct proc *p)
 	return p->u ? p->u->names.comm : p->away_comm;
 }
 
-static char state_letter(const struct proc *p)
-{
-	switch (p->state) {
-	case PROC_RUN:
-		return 'R';
-	case PROC_STOPPED:
-		return 'T';
-	case PROC_ZOMBIE:
-		return 'Z';
-	case PROC_AWAY:
-		return 'A';
-	case PROC_FROZEN:
-		return 'D';
-	default:
-		return 'S';
-	}
-}
-
 static u64 vm_bytes(const struct proc *p)
 {
 	u64 sum = 0;
@@ -56,7 +38,7 @@ static void proc_stat(const struct proc *p, struct text *t)
 	const struct unames *n = p->u ? &p->u->names : NULL;
 	u64 ticks = p->u ? proc_cpu_ns(p) / TICK : 0, child = p->u ? p->u->child_cpu_ns / TICK : 0;
 	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 20 0 1 0 %lu %lu %lu",
-		    p->pid, comm(p), state_letter(p), parent_of(p), n ? n->pgid : p->away_pgid,
+		    p->pid, comm(p), proc_letter(p), parent_of(p), n ? n->pgid : p->away_pgid,
 		    n ? n->sid : 0, ticks, child, p->uqpid.birth_ns / TICK, vm_bytes(p),
 		    resident_pages(p));
 	/* rsslim, addresses, signals, wchan ... exit_code: fields 25 to 52 */
@@ -73,7 +55,7 @@ static void proc_statm(const struct proc *p, struct text *t)
 
 static const char *state_word(const struct proc *p)
 {
-	switch (state_letter(p)) {
+	switch (proc_letter(p)) {
 	case 'R':
 		return "R (running)";
 	case 'T':

@@ -9,6 +9,7 @@
 #define SLICE_NS (10 * 1000000ull)
 
 struct proc *current;
+struct thread *current_thread;
 bool need_resched;
 u64 switch_count;
 static struct list queues[2] = {LIST_INIT(queues[0]), LIST_INIT(queues[1])};
@@ -52,39 +53,42 @@ void sched_set_privileged(struct proc *p, bool on)
 	count_user(p, 1);
 }
 
-void sched_add(struct proc *p)
+void sched_add(struct thread *t)
 {
-	ASSERT(list_empty(&p->run_link));
-	p->state = PROC_RUN;
-	list_push_back(&queues[!p->kernel_priority], &p->run_link);
+	struct proc *p = t->proc;
+	ASSERT(list_empty(&t->run_link));
+	t->state = THREAD_RUN;
+	list_push_back(&queues[!p->kernel_priority], &t->run_link);
 	count_user(p, 1);
-	if (current && (p->kernel_priority > current->kernel_priority ||
-			(!current->kernel_priority && current->slice_end_ns == NO_DEADLINE))) {
+	if (current &&
+	    (p->kernel_priority > current->kernel_priority ||
+	     (!current->kernel_priority && current_thread->slice_end_ns == NO_DEADLINE))) {
 		if (p->kernel_priority > current->kernel_priority)
 			need_resched = true;
 		else
-			current->slice_end_ns = now_ns() + SLICE_NS;
+			current_thread->slice_end_ns = now_ns() + SLICE_NS;
 		timer_slice_changed();
 	}
 }
 
-static struct proc *pick(void)
+static struct thread *pick(void)
 {
 	for (int q = 0; q < 2; q++)
 		if (!list_empty(&queues[q])) {
-			struct proc *p = container_of(queues[q].next, struct proc, run_link);
-			list_remove(&p->run_link);
-			return p;
+			struct thread *t = container_of(queues[q].next, struct thread, run_link);
+			list_remove(&t->run_link);
+			return t;
 		}
 	return NULL;
 }
 
-static void account(struct proc *p)
+static void account(struct thread *t)
 {
-	u64 now = now_ns();
-	if (p->u)
-		p->u->cpu_ns += now - p->last_start_ns;
-	p->last_start_ns = now;
+	u64 now = now_ns(), used = now - t->last_start_ns;
+	t->u.cpu_ns += used;
+	if (t->proc->u)
+		t->proc->u->cpu_ns += used;
+	t->last_start_ns = now;
 }
 
 static struct list reap_list = LIST_INIT(reap_list);
@@ -92,20 +96,21 @@ static struct list reap_list = LIST_INIT(reap_list);
 /* A process that nobody waits for cannot free the stack it stands on; the next one does. */
 void sched_reap_later(struct proc *p)
 {
-	list_push_back(&reap_list, &p->run_link);
+	list_push_back(&reap_list, &p->reap_link);
 }
 
 void schedule(void)
 {
-	struct proc *prev = current, *next;
+	struct thread *prev = current_thread, *next;
 	account(prev);
 	need_resched = false;
-	if (prev->state != PROC_RUN)
-		count_user(prev, -1);
+	if (prev->state != THREAD_RUN)
+		count_user(prev->proc, -1);
 	else
-		list_push_back(&queues[!prev->kernel_priority], &prev->run_link);
+		list_push_back(&queues[!prev->proc->kernel_priority], &prev->run_link);
 	while (!(next = pick())) {
 		current = NULL;
+		current_thread = NULL;
 		timer_slice_changed();
 		__asm__ volatile("sti; hlt; cli" ::: "memory");
 	}
@@ -114,17 +119,18 @@ void schedule(void)
 	next->slice_end_ns = list_empty(&queues[0]) && list_empty(&queues[1])
 				     ? NO_DEADLINE
 				     : next->last_start_ns + SLICE_NS;
-	current = next;
+	current_thread = next;
+	current = next->proc;
 	timer_slice_changed();
 	if (next != prev) {
 		switch_count++;
-		vm_switch(next->vm);
+		vm_switch(current->vm);
 		cpu_set_kstack((u64)next->kstack + KSTACK_SIZE);
 		prev->selectors = cpu_selectors();
 		if (prev->selectors != next->selectors)
 			cpu_load_selectors(next->selectors);
 		cpu_set_fs(next->fs_base);
-		cpu_set_tsd(!next->privileged);
+		cpu_set_tsd(!current->privileged);
 		context_switch(&prev->ksp, next->ksp);
 	}
 	sched_finish_switch();
@@ -132,20 +138,21 @@ void schedule(void)
 
 void sched_finish_switch(void)
 {
-	list_for_each_safe(p, &reap_list, struct proc, run_link) {
-		list_remove(&p->run_link);
+	list_for_each_safe(p, &reap_list, struct proc, reap_link) {
+		list_remove(&p->reap_link);
 		proc_free(p);
 	}
 }
 
-void sched_start(struct proc *first)
+void sched_start(struct thread *first)
 {
 	u64 unused;
 	list_remove(&first->run_link);
-	current = first;
+	current_thread = first;
+	current = first->proc;
 	first->last_start_ns = now_ns();
 	first->slice_end_ns = NO_DEADLINE;
-	vm_switch(first->vm);
+	vm_switch(current->vm);
 	cpu_set_kstack((u64)first->kstack + KSTACK_SIZE);
 	context_switch(&unused, first->ksp);
 	__builtin_unreachable();
@@ -156,60 +163,56 @@ void sched_yield_now(void)
 	schedule();
 }
 
-static void sleep_expired(struct timer *t)
+static void end_wait(struct thread *t, int result)
 {
-	struct proc *p = container_of(t, struct proc, sleep_timer);
-	if (p->state != PROC_WAIT)
+	if (t->state != THREAD_WAIT)
 		return;
-	list_remove(&p->wait_link);
-	p->wait_result = -ETIMEDOUT;
-	sched_add(p);
+	list_remove(&t->wait_link);
+	t->wait_result = result;
+	sched_add(t);
+}
+
+static void sleep_expired(struct timer *timer)
+{
+	end_wait(container_of(timer, struct thread, sleep_timer), -ETIMEDOUT);
 }
 
 int wait_on(struct waitq *q, u64 deadline_ns, bool interruptible)
 {
-	struct proc *p = current;
-	if (interruptible && !p->privileged && signal_pending(p))
+	struct thread *t = current_thread;
+	interruptible = interruptible && !current->privileged;
+	if (interruptible && signal_pending(t))
 		return -EINTR;
 	if (deadline_ns != NO_DEADLINE) {
 		if (deadline_ns <= now_ns())
 			return -ETIMEDOUT;
-		p->sleep_timer.fire = sleep_expired;
-		timer_arm(&p->sleep_timer, deadline_ns);
+		t->sleep_timer.fire = sleep_expired;
+		timer_arm(&t->sleep_timer, deadline_ns);
 	}
-	p->wait_interruptible = interruptible && !p->privileged;
-	p->wait_result = 0;
-	p->state = PROC_WAIT;
-	p->waiting_on = q;
-	list_push_back(&q->waiters, &p->wait_link);
+	t->wait_interruptible = interruptible;
+	t->wait_result = 0;
+	t->state = THREAD_WAIT;
+	t->waiting_on = q;
+	list_push_back(&q->waiters, &t->wait_link);
 	schedule();
-	p->waiting_on = NULL;
-	timer_cancel(&p->sleep_timer);
-	return p->wait_result;
+	t->waiting_on = NULL;
+	timer_cancel(&t->sleep_timer);
+	return t->wait_result;
 }
 
-static void end_wait(struct proc *p, int result)
+void wake_thread(struct thread *t)
 {
-	if (p->state != PROC_WAIT)
-		return;
-	list_remove(&p->wait_link);
-	p->wait_result = result;
-	sched_add(p);
-}
-
-void wake_proc(struct proc *p)
-{
-	end_wait(p, 0);
+	end_wait(t, 0);
 }
 
 void wake_all(struct waitq *q)
 {
 	while (!list_empty(&q->waiters))
-		end_wait(container_of(q->waiters.next, struct proc, wait_link), 0);
+		end_wait(container_of(q->waiters.next, struct thread, wait_link), 0);
 }
 
-void interrupt_proc(struct proc *p)
+void interrupt_thread(struct thread *t)
 {
-	if (p->wait_interruptible)
-		end_wait(p, -EINTR);
+	if (t->wait_interruptible)
+		end_wait(t, -EINTR);
 }

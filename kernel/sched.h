@@ -9,6 +9,7 @@
 #include "types.h"
 
 struct proc;
+struct thread;
 struct waitq {
 	struct list waiters;
 };
@@ -27,15 +28,16 @@ static inline void waitq_init(struct waitq *q)
  * is). Re-check your condition in a loop. */
 int wait_on(struct waitq *q, u64 deadline_ns, bool interruptible);
 void wake_all(struct waitq *q);
-void wake_proc(struct proc *p); /* ends its wait with 0 */
+void wake_thread(struct thread *t); /* ends its wait with 0 */
 /* Something interruptible must notice (signal, freeze): ends an interruptible wait with -EINTR. */
-void interrupt_proc(struct proc *p);
+void interrupt_thread(struct thread *t);
 
-void sched_add(struct proc *p); /* make runnable */
-void schedule(void);		/* give up the CPU (state already set) */
+void sched_add(struct thread *t); /* make runnable */
+void schedule(void);		  /* give up the CPU (state already set) */
 void sched_yield_now(void);
 extern bool need_resched;
-void sched_start(struct proc *first) __attribute__((noreturn)); /* leave the boot stack for good */
+void sched_start(struct thread *first)
+	__attribute__((noreturn)); /* leave the boot stack for good */
 /* Privilege changes while running: keep the count of user processes right. */
 void sched_set_privileged(struct proc *p, bool on);
 void sched_reap_later(struct proc *p);
@@ -43,7 +45,7 @@ void sched_finish_switch(void);
 u64 sched_load_milli(void); /* run queue of user processes, averaged over 1 s, * 1000 */
 u64 sched_runnable_users(void);
 extern u64 switch_count, fault_count, ipc_count, syscall_count;
-void timer_slice_changed(void); /* current->slice_end_ns changed */
+void timer_slice_changed(void); /* current_thread->slice_end_ns changed */
 
 /* ---- time (timer.c) ---- */
 u64 now_ns(void); /* node monotonic: TSC, scaled by the node's drift */

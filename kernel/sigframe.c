@@ -52,22 +52,22 @@ _Static_assert(sizeof(struct siginfo) == 128, "siginfo_t is part of the Linux AB
 _Static_assert(offsetof(struct rt_sigframe, info) == 312,
 	       "struct rt_sigframe is part of the Linux ABI");
 
-static bool on_alt_stack(const struct usignal *s, u64 sp)
+static bool on_alt_stack(const struct utsignal *s, u64 sp)
 {
 	return s->alt_size && sp - s->alt_sp <= s->alt_size;
 }
 
-static void fill_info(struct siginfo *info, const struct usignal *s, int sig)
+static void fill_info(struct siginfo *info, const struct thread *t, int sig, struct sigorigin from)
 {
 	info->signo = sig;
-	info->code = s->info_code[sig];
+	info->code = from.code;
 	bool fault = sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL;
 	if (fault && info->code > 0) {
-		info->addr = s->fault_addr;
+		info->addr = t->u.sig.fault_addr;
 		return;
 	}
-	info->sender.pid = s->info_pid[sig];
-	const struct proc *sender = s->info_pid[sig] ? proc_find(s->info_pid[sig]) : NULL;
+	info->sender.pid = from.pid;
+	const struct proc *sender = from.pid ? proc_find(from.pid) : NULL;
 	if (!sender)
 		return;
 	if (sender->u)
@@ -105,14 +105,15 @@ static void load_registers(struct trapframe *tf, const struct uc_context *mc)
 	tf->cs = SEL_UCODE, tf->ss = SEL_UDATA;
 }
 
-int sigframe_push(struct proc *p, struct trapframe *tf, int sig, u64 mask)
+int sigframe_push(struct thread *t, struct trapframe *tf, int sig, struct sigorigin from, u64 mask)
 {
-	struct usignal *s = &p->u->sig;
-	u64 flags = s->act[sig].flags;
-	if (!(flags & SA_RESTORER) || s->act[sig].handler >= USER_TOP)
+	struct utsignal *s = &t->u.sig;
+	const struct usignal *ps = &t->proc->u->sig;
+	u64 flags = ps->act[sig].flags;
+	if (!(flags & SA_RESTORER) || ps->act[sig].handler >= USER_TOP)
 		return -EFAULT;
 
-	struct rt_sigframe f = {.pretcode = s->act[sig].restorer};
+	struct rt_sigframe f = {.pretcode = ps->act[sig].restorer};
 	f.uc.stack = (struct uc_stack){.sp = s->alt_sp, .size = s->alt_size};
 	if (!s->alt_size)
 		f.uc.stack.flags = SS_DISABLE;
@@ -121,28 +122,28 @@ int sigframe_push(struct proc *p, struct trapframe *tf, int sig, u64 mask)
 	f.uc.mask = mask;
 	save_registers(&f.uc.mc, tf);
 	f.uc.mc.cr2 = s->fault_addr;
-	fill_info(&f.info, s, sig);
+	fill_info(&f.info, t, sig, from);
 
 	u64 sp = tf->rsp - RED_ZONE;
 	if ((flags & SA_ONSTACK) && s->alt_size && !on_alt_stack(s, tf->rsp))
 		sp = s->alt_sp + s->alt_size;
-	if (p->fpu_used) {
+	if (t->fpu_used) {
 		/* The handler begins with a fresh FPU: its ABI wants an empty x87 stack. */
-		fpu_save(p);
-		memset(p->fpu + FXSAVE_SW, 0, FXSAVE_LEN - FXSAVE_SW);
+		fpu_save(t);
+		memset(t->fpu + FXSAVE_SW, 0, FXSAVE_LEN - FXSAVE_SW);
 		sp = (sp - FXSAVE_LEN) & ~63ull;
 		f.uc.mc.fpstate = sp;
-		if (sp >= USER_TOP || copy_to_user(sp, p->fpu, FXSAVE_LEN) < 0)
+		if (sp >= USER_TOP || copy_to_user(sp, t->fpu, FXSAVE_LEN) < 0)
 			return -EFAULT;
-		p->fpu_used = false;
-		fpu_forget(p);
+		t->fpu_used = false;
+		fpu_forget(t);
 	}
 	/* At a function's first instruction rsp + 8 is a multiple of 16. */
 	sp = ((sp - sizeof f) & ~15ull) - 8;
 	if (sp >= USER_TOP || copy_to_user(sp, &f, sizeof f) < 0)
 		return -EFAULT;
 
-	tf->rip = s->act[sig].handler;
+	tf->rip = ps->act[sig].handler;
 	tf->rsp = sp;
 	tf->rdi = (u64)sig;
 	tf->rsi = sp + offsetof(struct rt_sigframe, info);
@@ -153,9 +154,9 @@ int sigframe_push(struct proc *p, struct trapframe *tf, int sig, u64 mask)
 	return 0;
 }
 
-int sigframe_pop(struct proc *p, struct trapframe *tf)
+int sigframe_pop(struct thread *t, struct trapframe *tf)
 {
-	struct usignal *s = &p->u->sig;
+	struct utsignal *s = &t->u.sig;
 	struct ucontext uc;
 	u64 frame = tf->rsp - sizeof(u64); /* the handler's ret took pretcode */
 	if (copy_from_user(&uc, frame + offsetof(struct rt_sigframe, uc), sizeof uc) < 0)
@@ -163,16 +164,16 @@ int sigframe_pop(struct proc *p, struct trapframe *tf)
 	/* The way back to user mode relies on a canonical rip. */
 	if (uc.mc.rip >= USER_TOP)
 		return -EFAULT;
-	fpu_forget(p);
-	p->fpu_used = false;
+	fpu_forget(t);
+	t->fpu_used = false;
 	if (uc.mc.fpstate) {
-		if (copy_from_user(p->fpu, uc.mc.fpstate, FXSAVE_LEN) < 0)
+		if (copy_from_user(t->fpu, uc.mc.fpstate, FXSAVE_LEN) < 0)
 			return -EFAULT;
 		u32 mxcsr;
-		memcpy(&mxcsr, p->fpu + FXSAVE_MXCSR, sizeof mxcsr);
+		memcpy(&mxcsr, t->fpu + FXSAVE_MXCSR, sizeof mxcsr);
 		mxcsr &= cpu_mxcsr_mask;
-		memcpy(p->fpu + FXSAVE_MXCSR, &mxcsr, sizeof mxcsr);
-		p->fpu_used = true;
+		memcpy(t->fpu + FXSAVE_MXCSR, &mxcsr, sizeof mxcsr);
+		t->fpu_used = true;
 	}
 	load_registers(tf, &uc.mc);
 	s->blocked = uc.mask & ~(SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP));

@@ -4,14 +4,15 @@
 #ifndef KERNEL_SIGFRAME_H
 #define KERNEL_SIGFRAME_H
 #include "types.h"
+#include "ublock.h"
 
-struct proc;
+struct thread;
 struct trapframe;
 
-/* Save *tf, the FPU and `mask` on the user's stack and make *tf enter p's handler of sig. p is
- * current. May block. -EFAULT: no such stack, or the action has no restorer; *tf is then undefined.
+/* Save *tf, the FPU and `mask` on the user's stack and make *tf enter the handler of sig.
+ * t is current_thread. May block. -EFAULT: no such stack, or the action has no restorer; *tf is then undefined.
  */
-int sigframe_push(struct proc *p, struct trapframe *tf, int sig, u64 mask);
+int sigframe_push(struct thread *t, struct trapframe *tf, int sig, struct sigorigin from, u64 mask);
 /* Undo it from the frame that tf->rsp points behind. Trusts nothing in it. May block. 0 or -EFAULT. */
-int sigframe_pop(struct proc *p, struct trapframe *tf);
+int sigframe_pop(struct thread *t, struct trapframe *tf);
 #endif

@@ -31,10 +31,11 @@ static bool is_ignored(const struct usignal *s, int sig)
 	       (s->act[sig].handler == SIG_DFL && (DEFAULT_IGNORED & SIG_BIT(sig)));
 }
 
-/* The signals that will do something, unblocked. */
-static u64 deliverable(const struct usignal *s)
+/* The signals that will do something to t, unblocked. */
+static u64 deliverable(const struct thread *t)
 {
-	u64 set = s->pending & ~s->blocked;
+	const struct usignal *s = &t->proc->u->sig;
+	u64 set = (t->u.sig.pending.set | s->pending.set) & ~t->u.sig.blocked;
 	for (u64 rest = set; rest; rest &= rest - 1) {
 		int sig = __builtin_ctzll(rest) + 1;
 		if (is_ignored(s, sig))
@@ -45,9 +46,9 @@ static u64 deliverable(const struct usignal *s)
 
 /* Is the frame rewound to a call not re-executed yet? A stale record that happens to fit does no
  * harm: a signal that finds a call about to be made may as well come right after its start. */
-static bool is_rewound(const struct proc *p)
+static bool is_rewound(const struct thread *t)
 {
-	return p->u->sig.restart_code && p->tf->rip == p->u->sig.restart_rip;
+	return t->u.sig.restart_code && t->tf->rip == t->u.sig.restart_rip;
 }
 
 static bool has_handler(const struct usignal *s, int sig)
@@ -66,23 +67,23 @@ static u64 without_handlers(const struct usignal *s, u64 set)
 	return set;
 }
 
-bool signal_pending(const struct proc *p)
+bool signal_pending(const struct thread *t)
 {
+	const struct proc *p = t->proc;
 	if (p->freeze_req || p->stop_sig)
 		return true;
-	if (!p->u || p->privileged)
+	if (p->privileged)
 		return false;
-	u64 set = deliverable(&p->u->sig);
-	bool in_call = p->tf->vector == VEC_SYSCALL;
-	if (set && !in_call && is_rewound(p))
+	u64 set = deliverable(t);
+	bool in_call = t->tf->vector == VEC_SYSCALL;
+	if (set && !in_call && is_rewound(t))
 		set = without_handlers(&p->u->sig, set);
 	return set;
 }
 
-bool signal_is_deaf(const struct proc *p, int sig)
+bool signal_is_deaf(const struct thread *t, int sig)
 {
-	const struct usignal *s = &p->u->sig;
-	return (s->blocked & SIG_BIT(sig)) || s->act[sig].handler == SIG_IGN;
+	return (t->u.sig.blocked & SIG_BIT(sig)) || t->proc->u->sig.act[sig].handler == SIG_IGN;
 }
 
 bool signal_ignores_child(const struct proc *p)
@@ -167,10 +168,9 @@ static void resume_stopped(struct proc *p)
 	p->continued_unwaited = true;
 	if (p->parent)
 		wake_all(&p->parent->child_wait);
-	if (p->state == PROC_STOPPED) {
-		p->state = PROC_RUN;
-		sched_add(p);
-	}
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		if (t->state == THREAD_STOPPED)
+			sched_add(t);
 }
 
 void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
@@ -184,22 +184,23 @@ void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
 	struct usignal *s = &p->u->sig;
 	if (sig == SIGCONT || sig == SIGKILL) {
 		bool was_stopped = p->stop_sig != 0;
-		s->pending &= ~STOPS;
+		s->pending.set &= ~STOPS;
 		resume_stopped(p);
 		if (was_stopped && sig == SIGCONT)
 			tell_parent(p, CLD_CONTINUED);
 	} else if (STOPS & SIG_BIT(sig)) {
-		s->pending &= ~SIG_BIT(SIGCONT);
+		s->pending.set &= ~SIG_BIT(SIGCONT);
 	}
-	if (is_ignored(s, sig) && !(s->blocked & SIG_BIT(sig)))
+	struct thread *t = p->leader;
+	bool blocked = t->u.sig.blocked & SIG_BIT(sig);
+	if (is_ignored(s, sig) && !blocked)
 		return;
-	if (s->pending & SIG_BIT(sig))
+	if (s->pending.set & SIG_BIT(sig))
 		return; /* standard signals do not queue: the first one's origin stands */
-	s->pending |= SIG_BIT(sig);
-	s->info_code[sig] = code;
-	s->info_pid[sig] = sender_pid;
-	if (!(s->blocked & SIG_BIT(sig)))
-		interrupt_proc(p);
+	s->pending.set |= SIG_BIT(sig);
+	s->pending.origin[sig] = (struct sigorigin){code, sender_pid};
+	if (!blocked)
+		interrupt_thread(t);
 }
 
 void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid)
@@ -212,40 +213,41 @@ void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid)
 
 /* The instruction at rip cannot go on: the signal is delivered on this way back to user mode, even
  * if blocked or ignored (then with the default action). A server ends at once. */
-void signal_fault(struct proc *p, int sig, i32 code, u64 addr)
+void signal_fault(int sig, i32 code, u64 addr)
 {
+	struct thread *t = current_thread;
+	struct proc *p = t->proc;
 	klog("pid %d (%s): signal %d code %d at %p, rip %p", p->pid, p->u->names.comm, sig, code,
-	     (void *)addr, (void *)p->tf->rip);
+	     (void *)addr, (void *)t->tf->rip);
 	if (p->privileged)
 		proc_exit(sig);
-	struct usignal *s = &p->u->sig;
+	struct utsignal *s = &t->u.sig;
 	if (code == 0)
 		code = sig == SIGFPE ? FPE_INTDIV : sig == SIGILL ? ILL_ILLOPN : SI_KERNEL;
-	if (signal_is_deaf(p, sig)) {
-		s->act[sig].handler = SIG_DFL;
+	if (signal_is_deaf(t, sig)) {
+		p->u->sig.act[sig].handler = SIG_DFL;
 		s->blocked &= ~SIG_BIT(sig);
 	}
-	s->pending |= SIG_BIT(sig);
-	s->info_code[sig] = code;
-	s->info_pid[sig] = 0;
+	s->pending.set |= SIG_BIT(sig);
+	s->pending.origin[sig] = (struct sigorigin){code, 0};
 	s->fault_addr = addr;
 	s->restart_code = 0; /* a rewound call that cannot be made again defers nothing */
 }
 
 /* ---- masks that last for one call ---- */
 
-void signal_mask_for_call(struct proc *p, u64 mask)
+void signal_mask_for_call(u64 mask)
 {
-	struct usignal *s = &p->u->sig;
+	struct utsignal *s = &current_thread->u.sig;
 	if (!s->have_saved_mask)
 		s->saved_mask = s->blocked;
 	s->have_saved_mask = true;
 	s->blocked = mask & ~UNSTOPPABLE;
 }
 
-void signal_mask_undo(struct proc *p)
+void signal_mask_undo(void)
 {
-	struct usignal *s = &p->u->sig;
+	struct utsignal *s = &current_thread->u.sig;
 	if (s->have_saved_mask)
 		s->blocked = s->saved_mask;
 	s->have_saved_mask = false;
@@ -255,8 +257,8 @@ void signal_mask_undo(struct proc *p)
 
 i64 signal_interrupted(size_t done)
 {
-	struct ucall *c = &current->u->call;
-	bool only_freeze = current->freeze_req && !deliverable(&current->u->sig);
+	struct ucall *c = &current_thread->u.call;
+	bool only_freeze = current->freeze_req && !deliverable(current_thread);
 	if (done == 0)
 		return -ERESTARTSYS;
 	if (!only_freeze || c->nr != syscall_rows[V_write].nr)
@@ -269,7 +271,7 @@ i64 signal_interrupted(size_t done)
 
 size_t signal_resumed(void)
 {
-	const struct ucall *c = &current->u->call;
+	const struct ucall *c = &current_thread->u.call;
 	bool resumed =
 		c->resume_valid && c->resume_nr == c->nr && c->nr == syscall_rows[V_write].nr;
 	return resumed && c->resume[0] < c->args[2] ? c->resume[0] : 0;
@@ -282,47 +284,49 @@ bool signal_is_restart(i64 value)
 	return value == -ERESTARTSYS || value == -ERESTARTNOHAND || value == -ERESTARTBLOCK;
 }
 
-static void rewind_call(struct proc *p, struct trapframe *tf)
+static void rewind_call(struct thread *t, struct trapframe *tf)
 {
-	struct usignal *s = &p->u->sig;
+	struct utsignal *s = &t->u.sig;
 	s->restart_code = (u32) - (i64)tf->rax;
 	tf->rip -= SYSCALL_INSN_LEN;
-	tf->rax = p->u->call.nr;
+	tf->rax = t->u.call.nr;
 	s->restart_rip = tf->rip;
 }
 
 /* A handler is going to run because the call was interrupted: may the call be re-executed
  * afterwards? */
-static void settle_rewound(struct proc *p, struct trapframe *tf, u64 flags)
+static void settle_rewound(struct thread *t, struct trapframe *tf, u64 flags)
 {
-	struct usignal *s = &p->u->sig;
+	struct utsignal *s = &t->u.sig;
 	if (!(s->restart_code == ERESTARTSYS && (flags & SA_RESTART))) {
 		tf->rip += SYSCALL_INSN_LEN;
 		tf->rax = (u64)-EINTR;
-		p->u->call.resume_valid = false;
+		t->u.call.resume_valid = false;
 	}
 	s->restart_code = 0;
 }
 
-static void run_handler(struct proc *p, struct trapframe *tf, int sig)
+static void run_handler(struct thread *t, struct trapframe *tf, int sig, struct sigorigin from)
 {
-	struct usignal *s = &p->u->sig;
+	struct proc *p = t->proc;
+	struct usignal *ps = &p->u->sig;
+	struct utsignal *s = &t->u.sig;
 	u64 mask = s->have_saved_mask ? s->saved_mask : s->blocked;
-	u64 flags = s->act[sig].flags;
-	if (is_rewound(p))
-		settle_rewound(p, tf, flags);
+	u64 flags = ps->act[sig].flags;
+	if (is_rewound(t))
+		settle_rewound(t, tf, flags);
 	s->have_saved_mask = false;
-	if (sigframe_push(p, tf, sig, mask) < 0) {
+	if (sigframe_push(t, tf, sig, from, mask) < 0) {
 		klog("pid %d (%s): no stack for the handler of signal %d", p->pid, p->u->names.comm,
 		     sig);
 		proc_exit(SIGSEGV);
 	}
-	s->blocked |= s->act[sig].mask;
+	s->blocked |= ps->act[sig].mask;
 	if (!(flags & SA_NODEFER))
 		s->blocked |= SIG_BIT(sig);
 	s->blocked &= ~UNSTOPPABLE;
 	if (flags & SA_RESETHAND)
-		s->act[sig].handler = SIG_DFL;
+		ps->act[sig].handler = SIG_DFL;
 }
 
 static void default_action(struct proc *p, int sig)
@@ -340,11 +344,11 @@ static void default_action(struct proc *p, int sig)
 }
 
 /* Faults first: they belong to the instruction at rip, which a handler's frame would hide. */
-static int next_signal(const struct usignal *s, bool defer_handlers)
+static int next_signal(const struct thread *t, bool defer_handlers)
 {
-	u64 set = deliverable(s);
+	u64 set = deliverable(t);
 	if (defer_handlers)
-		set = without_handlers(s, set);
+		set = without_handlers(&t->proc->u->sig, set);
 	if (set & SIG_BIT(SIGKILL))
 		return SIGKILL;
 	if (set & FAULTS)
@@ -352,18 +356,27 @@ static int next_signal(const struct usignal *s, bool defer_handlers)
 	return set ? __builtin_ctzll(set) + 1 : 0;
 }
 
+/* The thread's own first. */
+static struct sigorigin take(struct thread *t, int sig)
+{
+	bool own = t->u.sig.pending.set & SIG_BIT(sig);
+	struct upending *from = own ? &t->u.sig.pending : &t->proc->u->sig.pending;
+	from->set &= ~SIG_BIT(sig);
+	return from->origin[sig];
+}
+
 void signal_deliver(struct trapframe *tf, bool from_syscall)
 {
-	struct proc *p = current;
+	struct thread *t = current_thread;
+	struct proc *p = t->proc;
 	if (p->privileged)
 		return;
-	struct usignal *s = &p->u->sig;
 	bool just_interrupted = false;
 	if (from_syscall) {
-		s->restart_code = 0;
+		t->u.sig.restart_code = 0;
 		just_interrupted = signal_is_restart((i64)tf->rax);
 		if (just_interrupted)
-			rewind_call(p, tf);
+			rewind_call(t, tf);
 	}
 	for (;;) {
 		if (p->freeze_req) {
@@ -372,56 +385,75 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 			continue;
 		}
 		if (p->stop_sig) {
-			p->state = PROC_STOPPED;
+			t->state = THREAD_STOPPED;
 			schedule();
 			continue;
 		}
-		int sig = next_signal(s, is_rewound(p) && !just_interrupted);
+		int sig = next_signal(t, is_rewound(t) && !just_interrupted);
 		if (!sig)
 			break;
-		s->pending &= ~SIG_BIT(sig);
-		if (has_handler(s, sig))
-			run_handler(p, tf, sig);
+		struct sigorigin from = take(t, sig);
+		if (has_handler(&p->u->sig, sig))
+			run_handler(t, tf, sig, from);
 		else
 			default_action(p, sig);
 	}
-	s->pending &= s->blocked | deliverable(s); /* the rest is ignored */
+	/* The rest is ignored. */
+	u64 keep = t->u.sig.blocked | deliverable(t);
+	t->u.sig.pending.set &= keep;
+	p->u->sig.pending.set &= keep;
 	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. */
-	signal_mask_undo(p);
+	signal_mask_undo();
 }
 
 /* ---- WH_P_SIGNALS ---- */
 
-#define SIGNAL_BLOB_VERSION 1
+#define SIGNAL_BLOB_VERSION 2
 
 int signal_pack(struct proc *p, struct blob *b)
 {
+	const struct utsignal *ts = &p->leader->u.sig;
 	blob_put_u32(b, SIGNAL_BLOB_VERSION);
 	blob_put_u32(b, (u32)p->stop_sig);
-	blob_put_u32(b, sizeof p->u->sig);
+	blob_put_u32(b, sizeof p->u->sig + sizeof *ts);
 	blob_put(b, &p->u->sig, sizeof p->u->sig);
+	blob_put(b, ts, sizeof *ts);
 	return b->bad ? -EINVAL : 0;
+}
+
+/* The process's state, and its leader's. */
+struct signal_blob {
+	struct usignal proc;
+	struct utsignal thread;
+};
+
+static bool thread_signals_valid(const struct utsignal *s)
+{
+	/* have_saved_mask must be a bool before anything reads it as one. */
+	u8 flag;
+	memcpy(&flag, &s->have_saved_mask, 1);
+	return flag <= 1 && !((s->blocked | s->saved_mask) & UNSTOPPABLE) && s->alt_sp < USER_TOP &&
+	       s->alt_size <= USER_TOP;
 }
 
 int signal_unpack(struct proc *p, struct blob *b)
 {
 	u32 version = blob_get_u32(b), stop_sig = blob_get_u32(b), size = blob_get_u32(b);
-	if (version != SIGNAL_BLOB_VERSION || size != sizeof(struct usignal) ||
+	if (version != SIGNAL_BLOB_VERSION ||
+	    size != sizeof(struct usignal) + sizeof(struct utsignal) ||
 	    (stop_sig && (stop_sig >= NSIG || !(STOPS & SIG_BIT(stop_sig)))))
 		return -EINVAL;
-	struct usignal *s = kmalloc(sizeof *s);
+	struct signal_blob *s = kmalloc(sizeof *s);
 	if (!s)
 		return -ENOMEM;
-	blob_get(b, s, sizeof *s);
-	/* have_saved_mask must be a bool before anything reads it as one. */
-	u8 flag;
-	memcpy(&flag, &s->have_saved_mask, 1);
-	bool good = !b->bad && flag <= 1 && !((s->blocked | s->saved_mask) & UNSTOPPABLE) &&
-		    s->alt_sp < USER_TOP && s->alt_size <= USER_TOP;
+	blob_get(b, &s->proc, sizeof s->proc);
+	blob_get(b, &s->thread, sizeof s->thread);
+	bool good = !b->bad && thread_signals_valid(&s->thread);
 	if (good) {
-		u64 arrived_here = p->u->sig.pending;
-		p->u->sig = *s;
-		p->u->sig.pending |= arrived_here;
+		u64 arrived_here = p->u->sig.pending.set;
+		p->u->sig = s->proc;
+		p->u->sig.pending.set |= arrived_here;
+		p->leader->u.sig = s->thread;
 		p->stop_sig = (i32)stop_sig;
 	}
 	kfree(s);

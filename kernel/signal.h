@@ -43,23 +43,24 @@ enum signal_handler { SIG_DFL = 0, SIG_IGN = 1 };
 #define CLD_CONTINUED 6
 
 struct proc;
+struct thread;
 struct unames;
 
 /* May this sender signal p? (Of a stub: by the uid it left with; its host judges again.) */
 bool signal_permitted(const struct unames *sender, const struct proc *p, int sig);
 i32 signal_pgid_of(const struct proc *p); /* stubs too */
-/* Would p, reading or writing the terminal from the background, not notice signal sig? */
-bool signal_is_deaf(const struct proc *p, int sig);
+/* Would t, reading or writing the terminal from the background, not notice signal sig? */
+bool signal_is_deaf(const struct thread *t, int sig);
 /* Has no member of the group a parent in the same session who could continue it? Then terminal
  * stops are ignored. */
 bool signal_group_orphaned(i32 pgid, i32 sid);
 /* Is this value of a call one of the restart codes? Then signal_deliver must run before user mode
  * sees it. */
 bool signal_is_restart(i64 value);
-/* Replace the mask until the call ends: kept over a handler by the frame, else undone by
+/* Replace the running thread's mask until the call ends: kept over a handler by the frame, else undone by
  * signal_deliver. */
-void signal_mask_for_call(struct proc *p, u64 mask);
-void signal_mask_undo(struct proc *p);
+void signal_mask_for_call(u64 mask);
+void signal_mask_undo(void);
 
 /* write() was interrupted after `done` bytes: what it returns. A signal ends it with the count; a
  * freeze alone must not be seen, so the call then goes on where it was when it is re-executed

@@ -6,8 +6,8 @@
 #include "trap.h"
 
 struct proc;
-/* A trap that is the program's own fault: force the signal, kill if it is blocked or ignored. */
-void signal_fault(struct proc *p, int sig, i32 code, u64 addr);
+/* A trap that is the running program's own fault: force the signal, kill if it is blocked or ignored. */
+void signal_fault(int sig, i32 code, u64 addr);
 /* SIGCHLD ignored or SA_NOCLDWAIT: children are reaped without wait. */
 bool signal_ignores_child(const struct proc *p);
 /* rdtsc/rdtscp in user mode (CR4.TSD): true if it was one and has been served. */

@@ -24,23 +24,24 @@ static bool is_home(const struct proc *p)
 }
 
 /* Signals that reached the frozen process after its signal state was packed follow it. */
-static void send_after(struct proc *stub, u64 late, const struct usignal *s)
+static void send_after(struct proc *stub, u64 late, const struct upending *s)
 {
 	for (; late; late &= late - 1) {
 		int sig = __builtin_ctzll(late) + 1;
-		signal_send(stub, sig, s->info_code[sig], s->info_pid[sig]);
+		signal_send(stub, sig, s->origin[sig].code, s->origin[sig].pid);
 	}
 }
 
 void stub_leave(struct proc *p, u32 node)
 {
 	struct ublock *u = p->u;
-	u64 late = u->sig.pending & ~p->packed_pending;
+	u64 late = u->sig.pending.set & ~p->packed_pending;
 
 	trace(TRACE_MIGRATE, (u64)p->pid, p->epoch, node);
 	env_release(p, true);
-	timer_cancel(&p->sleep_timer);
-	fpu_forget(p);
+	list_for_each_safe(t, &p->threads, struct thread, proc_link)
+		thread_free(t);
+	p->leader = NULL;
 	vm_put(p->vm);
 	p->vm = NULL;
 	p->state = PROC_AWAY;
@@ -51,11 +52,8 @@ void stub_leave(struct proc *p, u32 node)
 	p->epoch++; /* the one it has there */
 	p->stub_node = 0;
 	p->u = NULL;
-	send_after(p, late, &u->sig);
+	send_after(p, late, &u->sig.pending);
 	kfree(u);
-	kfree(p->kstack);
-	p->kstack = NULL;
-	p->tf = NULL;
 	migrations_out++;
 	if (!p->parent && !is_home(p))
 		proc_free(p);

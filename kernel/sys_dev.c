@@ -9,7 +9,7 @@
 
 static bool is_driver(void)
 {
-	return current->privileged && current->port && (current->tf->rflags & RFLAGS_IOPL);
+	return current->privileged && current->port && (current_thread->tf->rflags & RFLAGS_IOPL);
 }
 
 i64 wh_sys_irq_bind(const u64 *arg)

@@ -27,7 +27,7 @@ i64 wh_sys_register(const u64 *arg)
 		return -EINVAL;
 	int err = ipc_register(current, (u32)arg[0]);
 	if (!err && (services[arg[0]].flags & SVC_DRIVER))
-		current->tf->rflags |= RFLAGS_IOPL;
+		current_thread->tf->rflags |= RFLAGS_IOPL;
 	return err;
 }
 
@@ -40,7 +40,7 @@ i64 wh_sys_drop(const u64 *arg)
 		return -EBUSY;
 	sched_set_privileged(current, false);
 	current->kernel_priority = false;
-	current->tf->rflags &= ~(u64)RFLAGS_IOPL;
+	current_thread->tf->rflags &= ~(u64)RFLAGS_IOPL;
 	return 0;
 }
 

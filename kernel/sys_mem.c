@@ -149,11 +149,12 @@ i64 sys_arch_prctl(const u64 *arg)
 	case ARCH_SET_FS:
 		if (arg[1] >= USER_TOP)
 			return -EPERM;
-		current->fs_base = arg[1];
+		current_thread->fs_base = arg[1];
 		cpu_set_fs(arg[1]);
 		return 0;
 	case ARCH_GET_FS:
-		return copy_to_user(arg[1], &current->fs_base, sizeof current->fs_base);
+		return copy_to_user(arg[1], &current_thread->fs_base,
+				    sizeof current_thread->fs_base);
 	default:
 		return -EINVAL;
 	}

@@ -76,9 +76,10 @@ static i64 unknown_call(u64 nr)
 void syscall_dispatch(struct trapframe *tf)
 {
 	struct proc *p = current;
-	struct ucall *call = &p->u->call;
+	struct thread *t = current_thread;
+	struct ucall *call = &t->u.call;
 	u64 nr = tf->rax;
-	p->tf = tf;
+	t->tf = tf;
 	syscall_count++;
 	call->nr = nr;
 	call->args[0] = tf->rdi;
@@ -97,7 +98,7 @@ void syscall_dispatch(struct trapframe *tf)
 	const struct syscall_row *r = &syscall_rows[row - 1];
 	i64 value = r->fn(call->args);
 	/* execve and rt_sigreturn have put a whole new frame in place; rax is part of it. */
-	tf = p->tf;
+	tf = t->tf;
 	if (!(row - 1 == V_rt_sigreturn || (row - 1 == V_execve && value == 0)))
 		tf->rax = (u64)value;
 	call->error = value < 0 && value > -4096 ? (i64)value : 0;

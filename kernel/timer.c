@@ -146,8 +146,8 @@ static void rearm(void)
 	u64 next = NO_DEADLINE;
 	if (!list_empty(&timers))
 		next = container_of(timers.next, struct timer, link)->deadline_ns;
-	if (current && current->slice_end_ns < next)
-		next = current->slice_end_ns;
+	if (current_thread && current_thread->slice_end_ns < next)
+		next = current_thread->slice_end_ns;
 	if (next == armed_for)
 		return;
 	armed_for = next;
@@ -200,7 +200,7 @@ void timer_interrupt(void)
 		list_remove(&t->link);
 		t->fire(t);
 	}
-	if (current && current->slice_end_ns <= now)
+	if (current_thread && current_thread->slice_end_ns <= now)
 		need_resched = true;
 	rearm();
 }

@@ -41,29 +41,29 @@ static void page_fault(struct trapframe *tf)
 	bool user = tf->cs & 3;
 	fault_count++;
 	/* In kernel mode only usercopy.c touches user addresses, and it says so. */
-	if (!current || (!user && !(current->fault_resume && addr < USER_TOP)))
+	if (!current || (!user && !(current_thread->fault_resume && addr < USER_TOP)))
 		panic("page fault at %lx (error %lx), rip %lx", addr, tf->error, tf->rip);
 	int r = -EFAULT;
 	if (current->vm && addr >= USER_MIN && addr < USER_TOP) {
 		/* vm_fault may block on the file server and another process run meanwhile: SMAP's
 		 * AC flag is in the trap frame, the fix-up address is this process's own. */
-		u64 resume = current->fault_resume;
+		u64 resume = current_thread->fault_resume;
 		user_access_end();
 		r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
-		current->fault_resume = resume;
+		current_thread->fault_resume = resume;
 	}
 	if (r == 0)
 		return;
 	if (!user) {
-		tf->rip = current->fault_resume;
+		tf->rip = current_thread->fault_resume;
 		return;
 	}
 	trace(TRACE_FAULT, addr, tf->rip, (u64)(-r));
 	if (r == -ENOMEM) {
 		klog("out of memory: killing %d (%s)", current->pid, current->u->names.comm);
-		signal_fault(current, SIGKILL, 0, addr);
+		signal_fault(SIGKILL, 0, addr);
 	} else {
-		signal_fault(current, r == -EIO ? SIGBUS : SIGSEGV, r == -EFAULT ? 1 : 2, addr);
+		signal_fault(r == -EIO ? SIGBUS : SIGSEGV, r == -EFAULT ? 1 : 2, addr);
 	}
 }
 
@@ -75,13 +75,13 @@ static void exception(struct trapframe *tf)
 		panic("%s (vector %u, error %lx) at rip %lx", name, v, tf->error, tf->rip);
 	if (v == 13 && clock_emulate_rdtsc(current, tf))
 		return;
-	signal_fault(current, exceptions[v].sig ? exceptions[v].sig : SIGSEGV, 0, tf->rip);
+	signal_fault(exceptions[v].sig ? exceptions[v].sig : SIGSEGV, 0, tf->rip);
 }
 
 void trap_dispatch(struct trapframe *tf)
 {
 	if (current && (tf->cs & 3))
-		current->tf = tf;
+		current_thread->tf = tf;
 	switch (tf->vector) {
 	case 14:
 		page_fault(tf);
@@ -113,7 +113,7 @@ int user_return(struct trapframe *tf)
 		if (need_resched)
 			sched_yield_now();
 		else if (!p->privileged &&
-			 (signal_pending(p) ||
+			 (signal_pending(current_thread) ||
 			  (tf->vector == VEC_SYSCALL && signal_is_restart((i64)tf->rax)))) {
 			signal_deliver(tf, tf->vector == VEC_SYSCALL);
 			tf->vector = 0; /* a call is restarted at most once */
@@ -121,7 +121,7 @@ int user_return(struct trapframe *tf)
 			break;
 	}
 	p->started = true;
-	fpu_switch_to(p);
+	fpu_switch_to(current_thread);
 	return tf->rcx == tf->rip && tf->r11 == tf->rflags && tf->cs == SEL_UCODE &&
 	       tf->rip < USER_TOP && !(tf->rflags & 0x10100);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The U-block (Lu & Liu §IV.2, Fig. 2): the current call with its arguments and results, and the
- * process's environment objects with their markers and duplicates. Everything here travels when the
- * process migrates (each class packs its own part); what is rebuilt at the destination lies in
- * proc.h.
+ * The U-block (Lu & Liu §IV.2, Fig. 2): each thread's current call with its arguments and results,
+ * and the process's environment objects with their markers and duplicates. Everything here travels
+ * when the process migrates (each class packs its own part); what is rebuilt at the destination lies
+ * in proc.h and thread.h.
  */
 #ifndef KERNEL_UBLOCK_H
 #define KERNEL_UBLOCK_H
@@ -58,16 +58,31 @@ struct vrec {
 	i64 dup;
 };
 
+struct sigorigin {
+	i32 code, pid; /* si_code, si_pid */
+};
+
+/* Signals sent and not yet acted upon. */
+struct upending {
+	u64 set; /* bit sig-1 */
+	struct sigorigin origin[NSIG];
+};
+
+/* A process's signals. */
 struct usignal {
-	u64 blocked, pending; /* bit sig-1 */
-	u64 saved_mask;	      /* sigsuspend */
-	bool have_saved_mask;
+	struct upending pending; /* for any thread that does not block them */
 	struct {
 		u64 handler, flags, restorer, mask;
 	} act[NSIG];
-	u64 alt_sp, alt_size, alt_flags;
-	i32 info_code[NSIG]; /* si_code, si_pid of pending ones */
-	i32 info_pid[NSIG];
+};
+
+/* A thread's signals. */
+struct utsignal {
+	struct upending pending; /* sent to this thread, its faults among them */
+	u64 blocked;		 /* bit sig-1 */
+	u64 saved_mask;		 /* sigsuspend */
+	bool have_saved_mask;
+	u64 alt_sp, alt_size;
 	u64 fault_addr; /* si_addr of a pending fault */
 	/* The frame was rewound to re-execute a call that returned restart_code (0: it was not).
 	 * Until the call has been made again handlers are deferred, also after a migration
@@ -76,9 +91,15 @@ struct usignal {
 	u64 restart_rip;
 };
 
+/* What is a thread's own. */
+struct uthread {
+	struct ucall call;
+	struct utsignal sig;
+	u64 cpu_ns; /* used so far; the process's is in struct ublock */
+};
+
 struct ofile;
 struct ublock {
-	struct ucall call;
 	struct unames names;
 
 	/* class File */

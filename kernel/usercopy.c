@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * User memory. A fault on the way is resolved by vm_fault like any other; if it cannot be, the trap
- * handler jumps to current->fault_resume and the copy returns -EFAULT.
+ * handler jumps to current_thread->fault_resume and the copy returns -EFAULT.
  */
 #include "usercopy.h"
 #include "cpu.h"
@@ -55,12 +55,12 @@ static int guarded_copy(void *dst, const void *src, size_t n)
 			 "jnz 5b\n"
 			 "6:\txorl %[bad], %[bad]\n"
 			 "9:\n\t"
-			 : [resume] "=m"(current->fault_resume), [bad] "=&r"(bad), [d] "+r"(dst),
-			   [s] "+r"(src), [words] "+r"(words), [tail] "+r"(tail)
+			 : [resume] "=m"(current_thread->fault_resume), [bad] "=&r"(bad),
+			   [d] "+r"(dst), [s] "+r"(src), [words] "+r"(words), [tail] "+r"(tail)
 			 :
 			 : "rax", "rcx", "r10", "r11", "memory", "cc");
 	user_access_end();
-	current->fault_resume = 0;
+	current_thread->fault_resume = 0;
 	return bad ? -EFAULT : 0;
 }
 

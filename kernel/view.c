@@ -19,13 +19,22 @@
 
 static const char *state_name(const struct proc *p)
 {
-	static const char *const names[] = {
-		[PROC_NEW] = "arriving",    [PROC_RUN] = "running",   [PROC_WAIT] = "asleep",
-		[PROC_STOPPED] = "stopped", [PROC_FROZEN] = "frozen", [PROC_ZOMBIE] = "ended",
-		[PROC_AWAY] = "away",
-	};
-
-	return names[p->state];
+	switch (proc_letter(p)) {
+	case 'N':
+		return "arriving";
+	case 'R':
+		return "running";
+	case 'T':
+		return "stopped";
+	case 'D':
+		return "frozen";
+	case 'Z':
+		return "ended";
+	case 'A':
+		return "away";
+	default:
+		return "asleep";
+	}
 }
 
 static void view_names(const struct proc *p, struct text *out)
@@ -52,26 +61,26 @@ static void view_arg(struct text *out, u64 v)
 		text_printf(out, "0x%lx", v);
 }
 
-static void view_call(const struct proc *p, struct text *out)
+static void view_call(const struct thread *t, struct text *out)
 {
 	static const char *const kinds[] = {
 		[KIND_V] = "V-function", [KIND_O] = "O-function",	[KIND_OV] = "OV-function",
 		[KIND_N] = "no object",	 [KIND_X] = "exempt: physical",
 	};
-	const struct ucall *c = &p->u->call;
+	const struct ucall *c = &t->u.call;
 
 	for (u32 row = 0; row < V_ROWS; row++) {
 		const struct syscall_row *r = &syscall_rows[row];
 		if (r->nr != c->nr)
 			continue;
 		text_printf(out, "%s %s(",
-			    p->state == PROC_WAIT ? "current call:" : "last call:", r->name);
+			    t->state == THREAD_WAIT ? "current call:" : "last call:", r->name);
 		for (u32 i = 0; i < ARRAY_LEN(c->args); i++) {
 			text_printf(out, "%s", i ? ", " : "");
 			view_arg(out, c->args[i]);
 		}
 		text_printf(out, ") of class %s, %s", env_classes[r->cls]->name, kinds[r->kind]);
-		if (p->state != PROC_WAIT) {
+		if (t->state != THREAD_WAIT) {
 			text_printf(out, ", value ");
 			view_arg(out, c->values[0]);
 		}
@@ -101,7 +110,8 @@ static void view_process(struct proc *p, struct text *out)
 		return;
 	}
 	view_names(p, out);
-	view_call(p, out);
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		view_call(t, out);
 	env_view(p, out);
 	check_view(p, out);
 	if (p->vm)

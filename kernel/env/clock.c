@@ -53,7 +53,7 @@ i64 clock_mono_from_user(const struct proc *p, i64 value)
 
 u64 proc_cpu_ns(const struct proc *p)
 {
-	return p->u->cpu_ns + (p == current ? now_ns() - p->last_start_ns : 0);
+	return p->u->cpu_ns + (p == current ? now_ns() - current_thread->last_start_ns : 0);
 }
 
 /* REALTIME as p is shown it. -ERESTARTSYS: interrupted while blocked (CLOCK_BLOCK). */

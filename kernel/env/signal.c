@@ -45,7 +45,7 @@ i64 sys_rt_sigaction(const u64 *arg)
 		s->act[sig].restorer = act.restorer;
 		s->act[sig].mask = act.mask & ~UNBLOCKABLE;
 		if (act.handler == SIG_IGN)
-			s->pending &= ~SIG_BIT(sig);
+			s->pending.set &= ~SIG_BIT(sig);
 	}
 	return 0;
 }
@@ -54,7 +54,7 @@ enum { SIG_BLOCK_, SIG_UNBLOCK_, SIG_SETMASK_ };
 
 i64 sys_rt_sigprocmask(const u64 *arg)
 {
-	struct usignal *s = &current->u->sig;
+	struct utsignal *s = &current_thread->u.sig;
 	u64 set = 0, old = s->blocked;
 	if (arg[3] != MASK_BYTES)
 		return -EINVAL;
@@ -83,7 +83,8 @@ i64 sys_rt_sigprocmask(const u64 *arg)
 
 i64 sys_rt_sigpending(const u64 *arg)
 {
-	u64 set = current->u->sig.pending & current->u->sig.blocked;
+	const struct utsignal *s = &current_thread->u.sig;
+	u64 set = (current->u->sig.pending.set | s->pending.set) & s->blocked;
 	if (arg[1] != MASK_BYTES)
 		return -EINVAL;
 	return copy_to_user(arg[0], &set, sizeof set);
@@ -92,10 +93,10 @@ i64 sys_rt_sigpending(const u64 *arg)
 i64 sys_rt_sigreturn(const u64 *arg)
 {
 	(void)arg;
-	struct proc *p = current;
-	if (sigframe_pop(p, p->tf) < 0)
-		signal_fault(p, SIGSEGV, SEGV_MAPERR, p->tf->rsp);
-	return (i64)p->tf->rax;
+	struct thread *t = current_thread;
+	if (sigframe_pop(t, t->tf) < 0)
+		signal_fault(SIGSEGV, SEGV_MAPERR, t->tf->rsp);
+	return (i64)t->tf->rax;
 }
 
 /* Sleep until a signal comes; what it does decides between EINTR and starting over. */
@@ -120,14 +121,14 @@ i64 sys_rt_sigsuspend(const u64 *arg)
 		return -EINVAL;
 	if (copy_from_user(&mask, arg[0], sizeof mask) < 0)
 		return -EFAULT;
-	signal_mask_for_call(current, mask);
+	signal_mask_for_call(mask);
 	return wait_for_signal();
 }
 
 i64 sys_sigaltstack(const u64 *arg)
 {
-	struct usignal *s = &current->u->sig;
-	bool active = s->alt_size && current->tf->rsp - s->alt_sp <= s->alt_size;
+	struct utsignal *s = &current_thread->u.sig;
+	bool active = s->alt_size && current_thread->tf->rsp - s->alt_sp <= s->alt_size;
 	struct user_stack new, old = {.sp = s->alt_sp, .size = s->alt_size};
 	old.flags = !s->alt_size ? SS_DISABLE : active ? SS_ONSTACK : 0;
 	if (arg[0] && copy_from_user(&new, arg[0], sizeof new) < 0)
@@ -220,10 +221,12 @@ i64 sys_tgkill(const u64 *arg)
 
 static int signal_fork(struct proc *child, const struct proc *parent)
 {
-	child->u->sig = parent->u->sig;
-	child->u->sig.pending = 0;
-	child->u->sig.restart_code = 0;
-	child->u->sig.have_saved_mask = false;
+	struct utsignal *t = &child->leader->u.sig;
+	const struct utsignal *caller = &current_thread->u.sig;
+	memcpy(child->u->sig.act, parent->u->sig.act, sizeof child->u->sig.act);
+	t->blocked = caller->blocked;
+	t->alt_sp = caller->alt_sp;
+	t->alt_size = caller->alt_size;
 	return 0;
 }
 
@@ -236,8 +239,9 @@ static void signal_exec(struct proc *p)
 			s->act[sig].handler = SIG_DFL;
 		s->act[sig].flags = s->act[sig].restorer = s->act[sig].mask = 0;
 	}
-	s->alt_sp = s->alt_size = 0;
-	s->restart_code = 0;
+	struct utsignal *t = &p->leader->u.sig;
+	t->alt_sp = t->alt_size = 0;
+	t->restart_code = 0;
 }
 
 static void signal_view(const struct proc *p, struct text *out)
@@ -250,8 +254,10 @@ static void signal_view(const struct proc *p, struct text *out)
 		else if (s->act[sig].handler != SIG_DFL)
 			handled |= SIG_BIT(sig);
 	}
-	text_printf(out, "  blocked %lx pending %lx handled %lx ignored %lx%s\n", s->blocked,
-		    s->pending, handled, ignored, p->stop_sig ? " (stopped)" : "");
+	const struct utsignal *t = &p->leader->u.sig;
+	text_printf(out, "  blocked %lx pending %lx handled %lx ignored %lx%s\n", t->blocked,
+		    s->pending.set | t->pending.set, handled, ignored,
+		    p->stop_sig ? " (stopped)" : "");
 	rows_view(p, CLASS_SIGNAL, out);
 }
 

@@ -43,9 +43,11 @@ static int get_timespec(u64 uaddr, i64 *ns)
 }
 
 /* A signal, not only a freeze, ended the wait. */
-static bool signalled(const struct proc *p)
+static bool signalled(void)
 {
-	return p->u->sig.pending & ~p->u->sig.blocked;
+	const struct utsignal *s = &current_thread->u.sig;
+
+	return (s->pending.set | current->u->sig.pending.set) & ~s->blocked;
 }
 
 /* Sleep until p's MONOTONIC is past `deadline`. 0 or -EINTR. */
@@ -61,7 +63,7 @@ static int sleep_mono(i64 deadline)
 
 static i64 sleep_relative(u64 nr, u64 ureq, u64 urem)
 {
-	struct ucall *c = &current->u->call;
+	struct ucall *c = &current_thread->u.call;
 	i64 deadline, ns;
 
 	if (c->resume_valid && c->resume_nr == nr) {
@@ -77,7 +79,7 @@ static i64 sleep_relative(u64 nr, u64 ureq, u64 urem)
 		return 0;
 	ns = MAX(deadline - clock_mono(current), 1l);
 	struct user_timespec rem = {ns / (i64)NS_PER_SEC, ns % (i64)NS_PER_SEC};
-	if (urem && signalled(current) && copy_to_user(urem, &rem, sizeof rem) < 0)
+	if (urem && signalled() && copy_to_user(urem, &rem, sizeof rem) < 0)
 		return -EFAULT;
 	c->resume_valid = true;
 	c->resume_nr = nr;
@@ -103,7 +105,7 @@ static i64 sleep_until_real(i64 target)
 
 i64 sys_nanosleep(const u64 *arg)
 {
-	return sleep_relative(current->u->call.nr, arg[0], arg[1]);
+	return sleep_relative(current_thread->u.call.nr, arg[0], arg[1]);
 }
 
 i64 sys_clock_nanosleep(const u64 *arg)
@@ -116,7 +118,7 @@ i64 sys_clock_nanosleep(const u64 *arg)
 	if (id != CLOCK_REALTIME && id != CLOCK_MONOTONIC && id != CLOCK_BOOTTIME)
 		return -EOPNOTSUPP;
 	if (!(arg[1] & TIMER_ABSTIME))
-		return sleep_relative(current->u->call.nr, arg[2], arg[3]);
+		return sleep_relative(current_thread->u.call.nr, arg[2], arg[3]);
 	int r = get_timespec(arg[2], &target);
 	if (r)
 		return r;

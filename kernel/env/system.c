@@ -102,15 +102,16 @@ i64 sys_getrandom(const u64 *arg)
 static int system_pack(struct proc *p, struct blob *b)
 {
 	const struct ublock *u = p->u;
+	const struct ucall *c = &p->leader->u.call;
 	u32 marked = 0;
 
-	blob_put_u64(b, u->call.nr);
-	blob_put(b, u->call.args, sizeof u->call.args);
-	blob_put_u64(b, (u64)u->call.error);
-	blob_put(b, u->call.values, sizeof u->call.values);
-	blob_put_u32(b, u->call.resume_valid);
-	blob_put_u64(b, u->call.resume_nr);
-	blob_put(b, u->call.resume, sizeof u->call.resume);
+	blob_put_u64(b, c->nr);
+	blob_put(b, c->args, sizeof c->args);
+	blob_put_u64(b, (u64)c->error);
+	blob_put(b, c->values, sizeof c->values);
+	blob_put_u32(b, c->resume_valid);
+	blob_put_u64(b, c->resume_nr);
+	blob_put(b, c->resume, sizeof c->resume);
 	blob_put_u64(b, p->vm->brk_start);
 	blob_put_u64(b, p->vm->brk);
 	blob_put_u64(b, p->vm->mmap_top);
@@ -139,14 +140,15 @@ static struct vrec *vrec_of(struct ublock *u, u32 nr)
 static int system_unpack(struct proc *p, struct blob *b)
 {
 	struct ublock *u = p->u;
+	struct ucall *c = &p->leader->u.call;
 
-	u->call.nr = blob_get_u64(b);
-	blob_get(b, u->call.args, sizeof u->call.args);
-	u->call.error = (i64)blob_get_u64(b);
-	blob_get(b, u->call.values, sizeof u->call.values);
-	u->call.resume_valid = blob_get_u32(b) != 0;
-	u->call.resume_nr = blob_get_u64(b);
-	blob_get(b, u->call.resume, sizeof u->call.resume);
+	c->nr = blob_get_u64(b);
+	blob_get(b, c->args, sizeof c->args);
+	c->error = (i64)blob_get_u64(b);
+	blob_get(b, c->values, sizeof c->values);
+	c->resume_valid = blob_get_u32(b) != 0;
+	c->resume_nr = blob_get_u64(b);
+	blob_get(b, c->resume, sizeof c->resume);
 	u64 brk_start = blob_get_u64(b), brk = blob_get_u64(b), mmap_top = blob_get_u64(b);
 	if (brk_start > brk || brk >= USER_TOP || mmap_top >= USER_TOP || (mmap_top & PAGE_MASK))
 		return -EINVAL;

@@ -101,7 +101,7 @@ static i64 check_background(int sig)
 {
 	if (!is_mine() || current->privileged || tty.pgid == me()->pgid || !tty.pgid)
 		return 0;
-	if (signal_is_deaf(current, sig))
+	if (signal_is_deaf(current_thread, sig))
 		return sig == SIGTTIN ? -EIO : 0;
 	if (signal_group_orphaned(me()->pgid, me()->sid))
 		return -EIO;
