@@ -12,7 +12,8 @@
 #include "serve.h"
 #include "wh.h"
 
-enum { CACHE_MIN = 1 << 20, CACHE_MAX = 8 << 20, ARENA_EXTRA = 256 << 10, FRAME = 4096 };
+/* The arena is one block of DMA memory, and those end at 8 MB. */
+enum { CACHE_MIN = 1 << 20, ARENA_EXTRA = 256 << 10, CACHE_MAX = (8 << 20) - ARENA_EXTRA, FRAME = 4096 };
 #define FLUSH_AFTER                                                                                \
 	(3 *                                                                                       \
 	 SERVE_SEC) /* what a killed node can lose at most, unless it was synced               \
