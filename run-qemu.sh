@@ -17,6 +17,8 @@ help() {
      --mem 64M       memory per node          --mips 62       every node at 62 million instructions/s
      --no-views      view maintenance off (to see why it matters)                          --seed S   seed of everything random
      --pcap FILE     capture all frames       --gdb           gdb stubs at RUN/K.gdb       --no-build use what is built
+     --log-writes DIR    each write and flush of node K's disk into DIR/K-BOOT.log, as QEMU's blklogwrites has it
+     --disk-errors FILE  let disks fail by the rules in FILE, as QEMU's blkdebug has them
 ./run-qemu.sh exec NODE -- CMD...      run a command on a node; its output and its exit status pass through
 ./run-qemu.sh cp SRC DST               copy a file; one side is NODE:PATH
 ./run-qemu.sh console NODE             a terminal on the node; Ctrl-] leaves

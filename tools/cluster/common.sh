@@ -63,9 +63,9 @@ end_process() {
 	rm -f "$1"
 }
 
-# The running cluster's settings: N DIRECT MEM SEED VIEWS MIPS GDB SKEW[] DRIFT[].
+# The running cluster's settings: N DIRECT MEM SEED VIEWS MIPS GDB LOG_WRITES DISK_ERRORS SKEW[] DRIFT[].
 declare -A SKEW=() DRIFT=()
-conf_save() { declare -p N DIRECT MEM SEED VIEWS MIPS GDB SKEW DRIFT >"$RUN/cluster.conf"; }
+conf_save() { declare -p N DIRECT MEM SEED VIEWS MIPS GDB LOG_WRITES DISK_ERRORS SKEW DRIFT >"$RUN/cluster.conf"; }
 conf_load() {
 	[ -f "$RUN/cluster.conf" ] || die "no cluster in $RUN; start one with ./run-qemu.sh up"
 	# declare in a function is local, hence -g.

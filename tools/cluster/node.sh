@@ -14,8 +14,37 @@ node_disk() {
 	qemu-img create -q -f qcow2 -b "$RUN/root.img" -F raw "$RUN/$1.qcow2" || die "cannot make node $1's disk in $RUN"
 }
 
+# What a disk is to QEMU: an overlay over the common image. --disk-errors puts a filter over it that fails as its file says, and
+# --log-writes, on top, one that writes down each write and flush, at the guest's own sectors, in the order in which they ended.
+node_disk_args() {
+	local k=$1 top=image boot=1
+	DISK_ARGS=()
+	if [ -z "$LOG_WRITES$DISK_ERRORS" ]; then
+		DISK_ARGS=(-drive "if=none,id=d0,file=$RUN/$k.qcow2,format=qcow2,cache=writeback"
+			-device virtio-blk-pci,drive=d0,disable-modern=on,addr=4)
+		return
+	fi
+	DISK_ARGS=(-blockdev "driver=qcow2,node-name=image,file.driver=file,file.filename=$RUN/$k.qcow2")
+	if [ -n "$DISK_ERRORS" ]; then
+		# `raw` is there to tell the filter below it what happens: its rules count flushes.
+		DISK_ARGS+=(-blockdev "driver=blkdebug,node-name=errors,image=image,config=$DISK_ERRORS"
+			-blockdev "driver=raw,node-name=events,file=errors")
+		top=events
+	fi
+	if [ -n "$LOG_WRITES" ]; then
+		mkdir -p "$LOG_WRITES" || die "cannot make $LOG_WRITES"
+		while [ -e "$LOG_WRITES/$k-$boot.log" ]; do boot=$((boot + 1)); done
+		: >"$LOG_WRITES/$k-$boot.log"
+		DISK_ARGS+=(-blockdev "driver=file,node-name=log,filename=$LOG_WRITES/$k-$boot.log"
+			-blockdev "driver=blklogwrites,node-name=logged,file=$top,log=log")
+		top=logged
+	fi
+	DISK_ARGS+=(-device "virtio-blk-pci,drive=$top,werror=report,rerror=report,disable-modern=on,addr=4")
+}
+
 node_start() {
 	local k=$1 p shift_n
+	node_disk_args "$k"
 	local args=(
 		-name "whimbrel-$k" -M pc -nodefaults -no-user-config -accel tcg -cpu "qemu64,+smep,+smap,+umip"
 		-m "$MEM" -display none -no-reboot -daemonize -pidfile "$RUN/$k.pid"
@@ -25,8 +54,7 @@ node_start() {
 		-chardev "socket,id=mon,path=$RUN/$k.mon,server=on,wait=off" -mon chardev=mon,mode=readline
 		-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$RUN/sw-$k.sock"
 		-device "virtio-net-pci,netdev=n0,mac=$(printf '52:54:00:00:00:%02x' "$k"),disable-modern=on,romfile=,addr=3"
-		-drive "if=none,id=d0,file=$RUN/$k.qcow2,format=qcow2,cache=writeback"
-		-device virtio-blk-pci,drive=d0,disable-modern=on,addr=4
+		"${DISK_ARGS[@]}"
 		-device "virtio-serial-pci,id=vs,max_ports=$((AGENT_PORTS + 1)),disable-modern=on,addr=5"
 	)
 	for ((p = 1; p <= AGENT_PORTS; p++)); do

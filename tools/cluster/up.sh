@@ -3,10 +3,10 @@
 # up: from the sources to a cluster whose nodes see each other. Sourced by run-qemu.sh.
 
 up_options() {
-	N=3 DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' BUILD_FIRST=1
+	N=3 DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' BUILD_FIRST=1
 	while [ $# -gt 0 ]; do
 		case $1 in
-		-n | --mem | --seed | --mips | --pcap | --skew | --drift) [ $# -ge 2 ] || die "$1 wants a value" ;;
+		-n | --mem | --seed | --mips | --pcap | --skew | --drift | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
 		esac
 		case $1 in
 		-n) N=$2; shift ;;
@@ -15,6 +15,8 @@ up_options() {
 		--seed) SEED=$2; shift ;;
 		--mips) MIPS=$2; shift ;;
 		--pcap) PCAP=$(realpath -m "$2"); shift ;;
+		--log-writes) LOG_WRITES=$(realpath -m "$2"); shift ;;
+		--disk-errors) DISK_ERRORS=$(realpath -m "$2"); shift ;;
 		--no-views) VIEWS=0 ;;
 		--gdb) GDB=1 ;;
 		--no-build) BUILD_FIRST=0 ;;
@@ -36,6 +38,7 @@ up_options() {
 	[[ $MEM =~ ^[0-9]+[MG]$ ]] || die "--mem wants a size, as in --mem 64M"
 	[[ $SEED =~ ^[0-9]+$ ]] || die "--seed wants a number"
 	[[ -z $MIPS || $MIPS =~ ^[0-9]+$ && $MIPS -ge 1 ]] || die "--mips wants a number"
+	[[ -z $DISK_ERRORS || -f $DISK_ERRORS ]] || die "--disk-errors wants a file of blkdebug rules, not '$DISK_ERRORS'"
 	local k
 	for k in "${!SKEW[@]}" "${!DRIFT[@]}"; do ((k >= 1 && k <= N)) || die "--skew or --drift for node $k of $N"; done
 }
