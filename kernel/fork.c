@@ -30,7 +30,7 @@ void vfork_done(struct proc *p)
 
 static struct proc *copy_process(u64 flags, u64 stack, u64 tls)
 {
-	struct proc *parent = current, *p = proc_alloc(0);
+	struct proc *parent = current, *p = proc_may_fork() ? proc_alloc(0) : NULL;
 	if (!p)
 		return NULL;
 	if (flags & CLONE_VM) {

@@ -8,6 +8,7 @@
 #include "file.h"
 #include "lib.h"
 #include "mem.h"
+#include "oom.h"
 
 #define ORDERS 12
 
@@ -95,7 +96,7 @@ static u32 take_block(u8 order)
 
 static u32 alloc_order(u8 order)
 {
-	u64 need = (1u << order) + reserved_frames + EMERGENCY;
+	u64 need = (1u << order) + reserved_frames + EMERGENCY + oom_reserve();
 	if (free_frames < need)
 		pagecache_reclaim(need - free_frames + 32);
 	if (free_frames < need)

@@ -15,6 +15,17 @@
 /* Kernel stack, U-block, page tables: what a process costs besides its pages. */
 #define PROC_PAGES 12
 
+/* Of all memory: 2 MB and 256 kB of a node of 64 MB. */
+#define ROOTS_SHARE   32
+#define SERVERS_SHARE 256
+
+u64 oom_reserve(void)
+{
+	if (!current || !current->u || current->privileged)
+		return 0;
+	return frame_total_count() / (current->u->names.euid ? ROOTS_SHARE : SERVERS_SHARE);
+}
+
 static bool may_end(const struct proc *p)
 {
 	return p->u && p->vm && !p->privileged && p != init_proc && p->state != PROC_ZOMBIE &&
@@ -68,7 +79,7 @@ static bool wait_for_end_of(i32 pid)
 {
 	static struct waitq nobody = WAITQ_INIT(nobody);
 	u64 end = now_ns() + PATIENCE_NS;
-	while (frame_free_count() < ENOUGH) {
+	while (frame_free_count() < ENOUGH + oom_reserve()) {
 		const struct proc *victim = proc_find(pid);
 		if (!victim || victim->state == PROC_ZOMBIE)
 			return true;
@@ -84,13 +95,17 @@ bool oom_make_room(void)
 	struct proc *victim = choose();
 	if (!victim || victim == current)
 		return false;
-	klog("out of memory: ending %d (%s, uid %u, %lu kB), the largest of the user who has most; %d (%s) needs a page",
-	     victim->pid, victim->u->names.comm, victim->u->names.uid,
-	     victim->vm->private_pages * (PAGE_SIZE / 1024), current->pid, current->u->names.comm);
+	static i32 told; /* all that need a page meanwhile come here */
+	if (victim->pid != told)
+		klog("out of memory: ending %d (%s, uid %u, %lu kB), the largest of the user who has most; %d (%s) needs a page",
+		     victim->pid, victim->u->names.comm, victim->u->names.uid,
+		     victim->vm->private_pages * (PAGE_SIZE / 1024), current->pid,
+		     current->u->names.comm);
+	told = victim->pid;
 	signal_send(victim, SIGKILL, 0, 0);
-	bool outer = current->uninterruptible_call;
-	current->uninterruptible_call = true;
+	bool outer = current_thread->uninterruptible_call;
+	current_thread->uninterruptible_call = true;
 	bool room = wait_for_end_of(victim->pid);
-	current->uninterruptible_call = outer;
+	current_thread->uninterruptible_call = outer;
 	return room;
 }

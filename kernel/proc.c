@@ -25,6 +25,16 @@ void pid_set_range(u32 base, u32 limit)
 	pid_limit = limit;
 }
 
+bool proc_may_fork(void)
+{
+	u32 uid = current->u->names.uid, n = 0;
+	if (uid == 0)
+		return true;
+	list_for_each(p, &all_procs, struct proc, all_link)
+		n += p->u && p->u->names.uid == uid;
+	return n < USER_PROCS_MAX;
+}
+
 i32 pid_next(void)
 {
 	for (u32 tries = pid_limit - pid_base; tries; tries--) {

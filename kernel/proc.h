@@ -93,6 +93,10 @@ void proc_start(struct proc *p);
 /* One letter for its state, as ps shows it: New, Running, Sleeping, Stopped (T), frozen (D), Zombie,
  * Away. */
 char proc_letter(const struct proc *p);
+/* Processes of one user other than root (RLIMIT_NPROC): a fork bomb stops there. A number, not a share of memory: the
+ * limit is seen by programs and must be the same on every node. */
+#define USER_PROCS_MAX 256u
+bool proc_may_fork(void); /* current's user has fewer */
 i32 pid_next(void);
 void pid_set_range(u32 base, u32 limit);
 

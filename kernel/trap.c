@@ -3,6 +3,7 @@
 #include "trap.h"
 #include "cpu.h"
 #include "lib.h"
+#include "oom.h"
 #include "proc.h"
 #include "signal.h"
 #include "trace.h"
@@ -49,7 +50,9 @@ static void page_fault(struct trapframe *tf)
 		 * AC flag is in the trap frame, the fix-up address is this process's own. */
 		u64 resume = current_thread->fault_resume;
 		user_access_end();
-		r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
+		do
+			r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
+		while (r == -ENOMEM && oom_make_room());
 		current_thread->fault_resume = resume;
 	}
 	if (r == 0)

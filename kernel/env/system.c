@@ -11,6 +11,7 @@
 #include "usercopy.h"
 
 #define RLIMIT_STACK  3
+#define RLIMIT_NPROC  6
 #define RLIMIT_NOFILE 7
 #define RLIMIT_COUNT  16
 #define RLIM_INFINITY (~0ull)
@@ -52,6 +53,7 @@ static struct user_rlimit limit_of(u32 resource)
 {
 	u64 v = resource == RLIMIT_STACK    ? STACK_BYTES
 		: resource == RLIMIT_NOFILE ? NOFILE
+		: resource == RLIMIT_NPROC  ? USER_PROCS_MAX
 					    : RLIM_INFINITY;
 	return (struct user_rlimit){v, v};
 }

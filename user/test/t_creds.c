@@ -145,8 +145,7 @@ static void processes(pid_t roots, pid_t others, pid_t mine)
 {
 	char name[64], target[256];
 
-	must_fail(kill(1, 0), EPERM, "init cannot be signalled");
-	must_fail(kill(roots, SIGKILL), EPERM, "nor a process of root");
+	must_fail(kill(roots, SIGKILL), EPERM, "a process of root cannot be signalled");
 	must_fail(kill(others, SIGTERM), EPERM, "nor one of another user");
 	must_work(kill(mine, SIGSTOP), "but one's own");
 	must_fail(setpgid(roots, 0), ESRCH, "a stranger's group is not changed");
@@ -182,7 +181,8 @@ static pid_t sleeper(uid_t uid)
 	if (pid < 0)
 		t_die("fork");
 	if (pid == 0) {
-		become(uid, 0, NULL);
+		if (uid != geteuid())
+			become(uid, 0, NULL);
 		for (;;)
 			pause();
 	}
