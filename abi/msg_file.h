@@ -51,6 +51,10 @@ enum fs_type {
 	FS_BIND = 30,  /* fs_hold_req: first use after migration -> fs_opened (effect-free probe) */
 	FS_MKNOD = 31, /* fs_path (mode: FIFO/regular only; else -EPERM) */
 	FS_LOCK = 32,  /* fs_lock -> fs_lock: a record lock, never blocking; -EAGAIN, -ENOLCK */
+	FS_END = 33,	  /* fs_end -> fs_end_done: an operation on an open file that stayed at its home
+			     node (docs/restless.md); status = its result */
+	FS_END_POLL = 34, /* the same, without effect: ready for any of `cmd` (POLL*)? If not, the home
+			     node will send news once */
 };
 
 /* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
@@ -165,6 +169,39 @@ struct fs_adopt {
 	uint32_t tree, owner;
 	uint64_t hold;
 	uint64_t owner_incarnation;
+};
+
+/*
+ * Ends: open files (descriptions) that stay at their home node while a process that holds one moves. Named like a hold, with this bit
+ * set, so that FS_ADOPT and FS_CLOSE keep the set of nodes that use one. (kernel/ends.c, servers/file/ends.c)
+ */
+#define FS_END_BIT    (1ull << 63)
+#define FS_END_IO_MAX 16384 /* most bytes that one FS_END moves: the home node keeps answers to repeat them */
+enum fs_end_op {
+	FS_END_READ = 1, /* bulk out. Never waits: -EAGAIN */
+	FS_END_WRITE,	 /* bulk in. Never waits: -EAGAIN */
+	FS_END_READY,	 /* of FS_END_POLL */
+	FS_END_IOCTL,	 /* cmd; a: the argument if it is a number, else bulk in and out */
+	FS_END_FLAGS,	 /* F_SETFL: flags & a become b; -> flags */
+	FS_END_TELL,	 /* -> value: the offset */
+	FS_END_TAKE,	 /* -> value: the offset, which then moves on by a */
+	FS_END_SWAP,	 /* if the offset is a, it becomes b; else -EAGAIN */
+	FS_END_SEEK,	 /* the offset becomes a */
+	FS_END_HOLD,	 /* between file server and kernel of the home node: other nodes use it */
+	FS_END_DROP,	 /* none does any more */
+};
+struct fs_end {
+	uint32_t tree, owner; /* the home node; who asks */
+	uint64_t hold;
+	uint32_t op, cmd;
+	uint64_t a, b;
+	int32_t pid, pgid, sid; /* of the process that asks: a terminal wants to know */
+	uint32_t deaf;		/* it ignores or blocks: 1 SIGTTIN, 2 SIGTTOU */
+};
+struct fs_end_done {
+	uint64_t value;
+	uint32_t flags; /* O_NONBLOCK and O_APPEND of the description */
+	uint32_t ready; /* POLL* */
 };
 
 /* FILE service wh_ctl ops (text answer): counters of the server, for baseline tests. */

@@ -26,5 +26,6 @@ enum migrate_ctl {
 	MIGRATE_CTL_LOG = 2,	/* table of finished migrations */
 	MIGRATE_CTL_CANCEL = 3, /* "PID" */
 	MIGRATE_CTL_STATUS = 4, /* the ones under way */
+	MIGRATE_CTL_STATS = 5,	/* what restless processes did here: moves, and why they stayed */
 };
 #endif

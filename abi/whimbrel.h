@@ -264,6 +264,19 @@ struct wh_k_orphan {
 	int32_t new_ppid;
 };
 
+#define WH_MSG_K_RESTLESS 0x7105 /* a restless process is due: it stands at the boundary until it has moved, or is thawed */
+struct wh_k_restless {
+	struct wh_uqpid uqpid;
+	uint32_t epoch;
+	uint32_t stays; /* refusals since it arrived here: the next one tries another node */
+};
+
+/* wh_restless: migrate after every `calls` system calls, or every `ms`; both 0: no more. Inherited by fork, kept by
+ * execve, travels. */
+struct wh_restless {
+	uint32_t calls, ms;
+};
+
 /* Result counters that must be back at their baseline after migrations (wh_counters). */
 struct wh_counters {
 	uint64_t frames_total, frames_free,

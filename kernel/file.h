@@ -8,6 +8,7 @@
 #define KERNEL_FILE_H
 #include "types.h"
 #include "lib.h"
+#include "sched.h"
 #include "msg_file.h"
 
 struct proc;
@@ -23,6 +24,8 @@ struct fobj {
 	bool bound; /* false after migration until first use (dynamic instantiation, Fig. 6) */
 	u8 bad;	    /* the custodian could not bind it: errno, else 0 */
 	struct vnode *vnode; /* NULL unless cacheable */
+	struct waitq ready; /* an end (ends.h): its far users wait here for news */
+	u32 news;	    /* how often there were */
 	u64 checked_ns; /* another node's file, cached: when its custodian last said it is unchanged */
 	struct list link; /* all fobjs of this node (fobj.c) */
 };
@@ -74,6 +77,8 @@ struct ofile {
 	u64 offset;
 	u64 dircookie;
 	u32 locked; /* LOCK_SH/LOCK_EX held through this description */
+	struct end *home; /* it is, or was, used from other nodes (ends.c) */
+	struct fobj *end; /* far: the description is another node's; pipe, terminal, or only the offset (far.c) */
 };
 struct ofile *ofile_new(const struct ofile_ops *ops,
 			u32 flags); /* one reference; NULL: no memory */

@@ -106,6 +106,7 @@ static struct fobj *fobj_new(u32 tree, const char *path)
 	f->refs = 1;
 	f->tree = tree;
 	f->path = copy;
+	waitq_init(&f->ready);
 	list_push_back(&all_fobjs, &f->link);
 	fobj_count++;
 	return f;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Open file descriptions and the descriptor table. */
+#include "ends.h"
 #include "fs.h"
 #include "lib.h"
 #include "proc.h"
@@ -36,6 +37,10 @@ void ofile_put(struct ofile *f)
 		f->ops->release(f);
 	if (f->fobj)
 		fobj_put(f->fobj);
+	if (f->end)
+		fobj_put(f->end);
+	if (f->home)
+		end_forget(f);
 	ofile_count--;
 	kfree(f);
 }

@@ -124,6 +124,8 @@ struct ublock {
 	u8 zone_held;		    /* it differs from this node's: the duplicate is shown */
 	i32 zone_minuteswest, zone_dsttime; /* duplicate of the zone: rule `same` */
 
+	struct wh_restless restless; /* it moves by itself (restless.c); both 0: it does not */
+
 	struct usignal sig;
 	struct vrec vrec[V_ROWS];
 

@@ -137,6 +137,8 @@ void holds_drop_node(struct holds *t, uint32_t node)
 				fs_log("an unlinked file of node %u could not be freed", node);
 		}
 	}
+	if (t->node_gone)
+		t->node_gone(node);
 	if (dropped)
 		fs_log("node %u is gone: %u of its holds dropped", node, dropped);
 }

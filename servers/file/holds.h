@@ -30,6 +30,7 @@ struct holds {
 	struct fs *fs;
 	uint64_t next_id;
 	unsigned count, locks;
+	void (*node_gone)(uint32_t node); /* ends.c; or NULL */
 	struct hold *bucket[HOLD_BUCKETS];
 	uint64_t incarnation[WH_MAX_NODES + 1]; /* last known, 0: never heard */
 };

@@ -7,13 +7,19 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ends.h"
 #include "peer.h"
 #include "remote.h"
 #include "serve.h"
 #include "wh.h"
 
 /* The arena is one block of DMA memory, and those end at 8 MB. */
-enum { CACHE_MIN = 1 << 20, ARENA_EXTRA = 256 << 10, CACHE_MAX = (8 << 20) - ARENA_EXTRA, FRAME = 4096 };
+enum {
+	CACHE_MIN = 1 << 20,
+	ARENA_EXTRA = 256 << 10,
+	CACHE_MAX = (8 << 20) - ARENA_EXTRA,
+	FRAME = 4096
+};
 #define FLUSH_AFTER                                                                                \
 	(3 *                                                                                       \
 	 SERVE_SEC) /* what a killed node can lose at most, unless it was synced               \
@@ -73,15 +79,30 @@ static void on_message(unsigned node, uint32_t type, uint64_t id, const void *bo
 		custodian_request(node, peer_message_incarnation(), id, body, len);
 	else if (type == PEER_FS_REPLY)
 		remote_reply(node, id, body, len);
+	else if (type == PEER_FS_NEWS)
+		ends_news(node, id);
 	else
 		serve_log("node %u sent a message of unknown type %u", node, type);
 }
 
+/* Who waits for news of that node's open files: they may be lost. Ask again. */
+static void on_down(unsigned node)
+{
+	remote_down(node);
+	ends_news(node, 0);
+}
+
 static const struct peer_ops peer_ops = {
 	.on_message = on_message,
-	.on_down = remote_down,
+	.on_down = on_down,
 	.on_room = remote_room,
 };
+
+static void on_poll(void *arg, uint64_t bits)
+{
+	(void)arg, (void)bits;
+	ends_changed();
+}
 
 static void on_nodes(void *arg, uint64_t bits)
 {
@@ -97,6 +118,7 @@ static void on_nodes(void *arg, uint64_t bits)
 			continue;
 		if (row->state == WH_NODE_DEAD) {
 			remote_dead(row->node);
+			ends_news(row->node, 0);
 			holds_drop_node(&tree.holds, row->node);
 		} else if (row->incarnation) {
 			holds_node_seen(&tree.holds, row->node, row->incarnation);
@@ -132,12 +154,15 @@ int main(void)
 	if (err < 0)
 		serve_die("cannot mount the disk: %s", strerror(-err));
 	holds_init(&tree.holds, &tree.fs);
+	ends_start(&tree, &tree.holds);
 	remote_start(&tree, id.nodes);
 	custodian_start(&tree);
-	for (uint32_t type = FS_OPEN; fs_known(type); type++)
-		serve_on(type, on_request);
+	for (uint32_t type = FS_OPEN; type <= FS_END_POLL; type++)
+		if (fs_known(type))
+			serve_on(type, on_request);
 	serve_on(WH_MSG_CTL, on_ctl);
 	serve_note(WH_NOTE_NODES, on_nodes, NULL);
+	serve_note(WH_NOTE_POLL, on_poll, NULL);
 	serve_idle(before_sleep);
 	peer_start(WH_SVC_FILE, &peer_ops);
 	serve_log("tree of node %u: %llu MB, %llu MB free, boot %u", id.node,

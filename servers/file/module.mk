@@ -34,7 +34,7 @@ E2FS_LIBS = $(E2FS)/$(1)/lib/ext2fs/libext2fs.a $(E2FS)/$(1)/lib/et/libcom_err.a
 # ---- the server ----
 FILE_SRCS := $(wildcard servers/file/*.c)
 # What knows nothing of IPC, devices or the network: runs on the host too.
-FILE_CORE := $(filter-out $(addprefix servers/file/,main.c blk.c local.c remote.c custodian.c base.c),$(FILE_SRCS))
+FILE_CORE := $(filter-out $(addprefix servers/file/,main.c blk.c local.c remote.c custodian.c base.c ends.c),$(FILE_SRCS))
 
 $(BUILD)/servers/file-obj/%.o: servers/file/%.c $(call E2FS_LIBS,musl)
 	@mkdir -p $(@D)

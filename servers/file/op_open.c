@@ -128,12 +128,19 @@ long op_open(struct tree *t, struct fs_request *r)
 	return err;
 }
 
+long op_end(struct tree *t, struct fs_request *r)
+{
+	return t->end ? t->end(t, r) : -ENOSYS;
+}
+
 /* Never fails: a hold that is not there is as closed as can be. */
 long op_close(struct tree *t, struct fs_request *r)
 {
 	struct fs_hold_req q = FS_BODY(r, struct fs_hold_req);
 	struct hold *h = op_hold(t, r, q.hold, q.owner);
 
+	if (q.hold & FS_END_BIT)
+		return op_end(t, r);
 	if (h) {
 		if (h->ip->d.i_links_count == 0)
 			fs_begin(&t->fs); /* if the disk is gone, the close still counts */
@@ -148,10 +155,12 @@ long op_adopt(struct tree *t, struct fs_request *r)
 	struct fs_adopt q = FS_BODY(r, struct fs_adopt);
 	struct hold *h = hold_find(&t->holds, q.hold, 0);
 
-	if (!h)
+	if (!h && !(q.hold & FS_END_BIT))
 		return -ESTALE;
 	if (q.owner != t->fs.node && !holds_node_seen(&t->holds, q.owner, q.owner_incarnation))
 		return -ESTALE;		     /* an earlier life of that node */
+	if (q.hold & FS_END_BIT)
+		return op_end(t, r);
 	h = hold_find(&t->holds, q.hold, 0); /* seeing a new life of a node may have ended it */
 	if (!h)
 		return -ESTALE;

@@ -47,6 +47,8 @@ static const struct op_row ops[] = {
 	[FS_STATFS] = {op_statfs, IDEMPOTENT},
 	[FS_ADOPT] = {op_adopt, IDEMPOTENT},
 	[FS_BIND] = {op_bind, IDEMPOTENT},
+	[FS_END] = {op_end, 0},
+	[FS_END_POLL] = {op_end, IDEMPOTENT},
 	[FS_MKNOD] = {op_mknod, CHANGES},
 };
 

@@ -10,9 +10,12 @@
 #include "fs.h"
 #include "holds.h"
 
+struct fs_request;
 struct tree {
 	struct fs fs;
 	struct holds holds;
+	/* Takes requests for ends (ends.c); NULL where there is no kernel to ask. */
+	long (*end)(struct tree *t, struct fs_request *r);
 };
 
 /* A request being executed. The functions return bytes copied, or a negative errno. */
@@ -49,6 +52,7 @@ typedef long (*fs_op)(struct tree *t, struct fs_request *r);
 long op_open(struct tree *t, struct fs_request *r);
 long op_close(struct tree *t, struct fs_request *r);
 long op_adopt(struct tree *t, struct fs_request *r);
+long op_end(struct tree *t, struct fs_request *r);
 long op_bind(struct tree *t, struct fs_request *r);
 long op_flock(struct tree *t, struct fs_request *r);
 long op_read(struct tree *t, struct fs_request *r);

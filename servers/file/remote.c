@@ -110,7 +110,7 @@ static long fetch_bulk(struct local_request *l, uint8_t *buf)
 		return 0;
 	if (r->bulk_len > FS_IO_MAX)
 		return -EINVAL;
-	if (r->msg.type != FS_WRITE && !two_paths(r->msg.type))
+	if (r->msg.type != FS_WRITE && r->msg.type != FS_END && !two_paths(r->msg.type))
 		return op_string(r, 0, (char *)buf);
 	return r->copyin(r, 0, buf, r->bulk_len);
 }

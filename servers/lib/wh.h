@@ -146,6 +146,17 @@ static inline long wh_page_purge(uint64_t ino, uint32_t gen, uint64_t off, uint6
 	return WH_CALL4(WH_NR_page_purge, ino, gen, off, len);
 }
 
+/* File server: FS_END or FS_END_POLL on an open file of this node, which another node uses; the answer overwrites *m. Its status. */
+static inline long wh_end(struct wh_msg *m, void *bulk, size_t len)
+{
+	return WH_CALL3(WH_NR_end, m, bulk, len);
+}
+/* File server: there is news of an open file of another node (hold 0: of all that node's) that a process here waits for. */
+static inline long wh_end_news(unsigned node, uint64_t hold)
+{
+	return WH_CALL3(WH_NR_end_news, node, hold, 0);
+}
+
 /* ---- process control (MIGRATE service) ---- */
 
 /* Ask for a freeze; ends with a WH_MSG_K_FROZEN request. deadline: node monotonic ns. */
@@ -221,6 +232,11 @@ static inline long wh_ctl(unsigned svc, unsigned op, void *buf, size_t in_len, s
 			  uint32_t *out_len)
 {
 	return WH_CALL6(WH_NR_ctl, svc, op, buf, in_len, size, out_len);
+}
+/* Make a process (0: this one) restless. -EPERM: it is another user's; -ESRCH: it is not here. */
+static inline long wh_restless(int pid, const struct wh_restless *r)
+{
+	return WH_CALL3(WH_NR_restless, pid, r, 0);
 }
 /* U-block of a process as text: call, names, objects, markers, duplicates, verdict. Returns bytes. */
 static inline long wh_view(int pid, char *buf, size_t len)
