@@ -4,6 +4,7 @@
 #include "exec.h"
 #include "file.h"
 #include "lib.h"
+#include "linux_file.h"
 #include "main.h"
 #include "proc.h"
 #include "trace.h"
@@ -59,6 +60,7 @@ struct program {
 	struct elf_header eh;
 	struct elf_phdr ph[MAX_PHDRS];
 	u64 base, entry, phdr_addr, end;
+	u32 euid, egid; /* whom it runs as */
 };
 
 static bool load_ok(const struct elf_phdr *p, u64 base, u64 file_size)
@@ -211,11 +213,11 @@ static int build_stack(const struct program *pr, const struct exec_strings *s, u
 		     AT_FLAGS,	0,
 		     AT_ENTRY,	pr->entry,
 		     AT_UID,	n->uid,
-		     AT_EUID,	n->euid,
+		     AT_EUID,	pr->euid,
 		     AT_GID,	n->gid,
-		     AT_EGID,	n->egid,
+		     AT_EGID,	pr->egid,
 		     AT_CLKTCK, 100,
-		     AT_SECURE, 0,
+		     AT_SECURE, pr->euid != n->uid || pr->egid != n->gid,
 		     AT_HWCAP,	0,
 		     AT_RANDOM, at_random,
 		     AT_EXECFN, strings + s->execfn,
@@ -283,6 +285,18 @@ static int script(struct fobj *f, const char *path, struct exec_strings *s, char
 	return err ? err : 1;
 }
 
+/* Whom the program runs as: set-id bits count in the process's own tree only, for the other trees' nodes are their
+ * masters'. A script's do not count, its interpreter's do. */
+static void effective_ids(const struct fobj *f, struct program *pr)
+{
+	const struct unames *n = &current->u->names;
+	bool trusted = f->tree == n->tree;
+	u32 mode = f->attr.mode,
+	    setgid = S_ISGID | 0010; /* without x for the group it means something else */
+	pr->euid = trusted && mode & S_ISUID ? f->attr.uid : n->euid;
+	pr->egid = trusted && (mode & setgid) == setgid ? f->attr.gid : n->egid;
+}
+
 i64 exec_load(const char *path, struct exec_strings *args)
 {
 	struct program *pr = kmalloc(sizeof *pr);
@@ -309,6 +323,8 @@ i64 exec_load(const char *path, struct exec_strings *args)
 		f = NULL;
 		file = interp;
 	}
+	if (!err)
+		effective_ids(f, pr);
 	struct elf_source src = {.file = f, .size = f ? f->attr.size : 0};
 	struct vm *vm = err ? NULL : build_image(&src, pr, &err);
 	if (!vm)
@@ -333,6 +349,8 @@ i64 exec_load(const char *path, struct exec_strings *args)
 		current->u->exe = exe;
 	}
 	file_set_cmdline(current, args->buf, args->argc);
+	current->u->names.euid = current->u->names.suid = pr->euid;
+	current->u->names.egid = current->u->names.sgid = pr->egid;
 	if (old)
 		vm_put(old);
 	vfork_done(current);

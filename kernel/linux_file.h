@@ -29,6 +29,8 @@
 #define S_IFLNK	   0120000u
 #define S_IFCHR	   0020000u
 #define S_IFIFO	   0010000u
+#define S_ISUID	   04000u
+#define S_ISGID	   02000u
 #define S_ISDIR(m) ((S_IFMT & (m)) == S_IFDIR)
 #define S_ISREG(m) ((S_IFMT & (m)) == S_IFREG)
 
