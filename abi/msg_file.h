@@ -153,7 +153,8 @@ enum fs_lock_type { FS_LOCK_READ = 0, FS_LOCK_WRITE = 1, FS_LOCK_NONE = 2 }; /* 
 struct fs_lock {
 	uint32_t tree, owner;
 	uint64_t hold;
-	uint64_t who; /* a process's pid, unique in the cluster; of the open file: FS_LOCK_BY_FILE */
+	uint64_t
+		who; /* a process's pid, unique in the cluster; of the open file: FS_LOCK_BY_FILE */
 	uint64_t start, end;
 	uint32_t type; /* enum fs_lock_type */
 	uint32_t test; /* do not set it: the answer is the first lock in its way, or FS_LOCK_NONE */

@@ -63,6 +63,18 @@ struct ofile *regular_open(struct fobj *f, u32 flags);
 i64 regular_readv(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
 i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
 
+/* ---- locks (filelock.c) ---- */
+#define FLOCKED_MAX 256u
+struct flocked {
+	u32 tree, gen;
+	u64 ino;
+};
+/* F_GETLK, F_SETLK, F_SETLKW and the same for the open file (F_OFD_...). */
+i64 file_record_lock(struct ofile *f, int cmd, u64 uaddr);
+/* p closes a descriptor of f: POSIX takes p's record locks on that file away, whatever descriptor they were made
+ * through. Does not block. */
+void file_lock_closed(struct proc *p, const struct ofile *f);
+
 /* ---- devices (devs.c) ---- */
 bool dev_is_stateless(const struct ofile *f); /* /dev/null and the like: the same everywhere */
 /* A device of memory by its name ("null"), without asking who wants it. NULL: unknown, or no memory. */

@@ -46,6 +46,12 @@
 #define F_SETFD		2
 #define F_GETFL		3
 #define F_SETFL		4
+#define F_GETLK		5
+#define F_SETLK		6
+#define F_SETLKW	7
+#define F_OFD_GETLK	36
+#define F_OFD_SETLK	37
+#define F_OFD_SETLKW	38
 #define F_DUPFD_CLOEXEC 1030
 #define FD_CLOEXEC	1u
 
@@ -77,6 +83,14 @@ struct linux_stat {
 	i64 unused[3];
 };
 _Static_assert(sizeof(struct linux_stat) == 144, "struct stat of x86-64");
+
+struct linux_flock {
+	short l_type, l_whence;
+	i32 pad;
+	i64 l_start, l_len; /* l_len 0: to the end, however far that moves */
+	i32 l_pid, pad2;
+};
+_Static_assert(sizeof(struct linux_flock) == 32, "struct flock of x86-64");
 
 struct linux_statfs {
 	i64 f_type, f_bsize;

@@ -74,6 +74,7 @@ int fd_close(struct proc *p, int fd)
 	if (fd < 0 || fd >= NOFILE || !u->ofile[fd])
 		return -EBADF;
 	struct ofile *f = u->ofile[fd];
+	file_lock_closed(p, f);
 	u->ofile[fd] = NULL;
 	u->cloexec[fd] = 0;
 	u->fview[fd] = (struct fview){0}; /* unmarked: nothing it returned binds us any more */

@@ -8,8 +8,6 @@
 #include "sys_file.h"
 #include "usercopy.h"
 
-#define FLOCK_POLL (20ull * 1000 * 1000) /* ns between two tries of a blocking flock */
-
 static i64 noted(const u64 *arg, u32 row, i64 value)
 {
 	fview_note((int)arg[0], row, value);
@@ -368,37 +366,19 @@ i64 sys_fcntl(const u64 *arg)
 		f->flags = (f->flags & ~(O_APPEND | O_NONBLOCK)) |
 			   ((u32)arg[2] & (O_APPEND | O_NONBLOCK));
 		return 0;
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return noted(arg, V_fcntl, file_record_lock(f, (int)arg[1], arg[2]));
 	default:
 		return -EINVAL;
 	}
 }
 
-/* ---- what has to wait for the disk, or for others ---- */
-
-i64 sys_flock(const u64 *arg)
-{
-	/* The custodian knows no waiting lists: who waits asks again. Nobody wakes this queue. */
-	static struct waitq polite = WAITQ_INIT(polite);
-	struct ofile *f = fd_get(current, (int)arg[0]);
-	u32 op = (u32)arg[1] & ~LOCK_NB;
-	if (!f)
-		return -EBADF;
-	if ((op != LOCK_SH && op != LOCK_EX && op != LOCK_UN) || !f->fobj)
-		return -EINVAL;
-	for (;;) {
-		struct fs_hold_set set = {.op = op};
-		struct wh_msg m;
-		i64 r = fobj_request(f->fobj, FS_FLOCK, &set, &m);
-		if (r >= 0) {
-			f->locked = op == LOCK_UN ? 0 : op;
-			return noted(arg, V_flock, 0);
-		}
-		if (r != -EWOULDBLOCK || arg[1] & LOCK_NB)
-			return noted(arg, V_flock, r);
-		if (wait_on(&polite, now_ns() + FLOCK_POLL, true) == -EINTR)
-			return -ERESTARTSYS;
-	}
-}
+/* ---- what has to wait for the disk ---- */
 
 i64 sys_fsync(const u64 *arg)
 {

@@ -111,6 +111,8 @@ struct ublock {
 	char *cmdline; /* its arguments, NUL after each (/proc) */
 	u32 cmdline_len;
 	u32 umask;
+	struct flocked *flocked; /* files on which it has record locks (filelock.c) */
+	u32 nflocked;
 
 	/* class Clock */
 	struct cview cview[NCLOCK];

@@ -134,15 +134,18 @@ static void file_exec(struct proc *p)
 
 static void file_release(struct proc *p, bool away)
 {
-	/* Away or not is the same here: the destination adopted the holds before it was told to resume, so what
+	/* Away or not is the same for descriptors: the destination adopted the holds before it was told to resume, so what
 	 * ends now is only this node's share of them. */
-	(void)away;
 	file_forget_arrival(p);
 	struct ublock *u = p->u;
 	if (!u)
 		return;
+	if (away) /* its record locks live on there */
+		u->nflocked = 0;
 	for (int fd = 0; fd < NOFILE; fd++)
 		fd_close(p, fd);
+	kfree(u->flocked);
+	u->flocked = NULL;
 	kfree(u->cwd);
 	kfree(u->exe);
 	kfree(u->cmdline);
@@ -227,7 +230,7 @@ static int file_verdict(struct proc *p, u32 node, struct text *why)
 
 const struct env_class env_file = {
 	.name = "file",
-	.version = 1,
+	.version = 2,
 	.init = file_init,
 	.fork = file_fork,
 	.exec = file_exec,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class File in motion. Packed form (version 1), all counts u32:
+ * Class File in motion. Packed form (version 2), all counts u32:
  *   held files   n, each {tree, u64 hold, path, struct fs_attr}   of descriptors and of mapped regions, each once
  *   open files   n, each {held file number, or NO_FILE and a device name; flags, u64 offset, u64 dircookie, lock}
  *   descriptors  n, each {fd, open file number, cloexec, struct fview}
  *   cwd, program, arguments (bytes), umask
+ *   files with record locks of its   n, each struct flocked
  * Descriptors that share an open file here share one there (dup). Regions travel separately and find their held file
  * by (tree, hold) with fobj_for_hold() once this is unpacked.
  *
@@ -140,6 +141,9 @@ int file_pack(struct proc *p, struct blob *b)
 	blob_put_u32(b, u->cmdline_len);
 	blob_put(b, u->cmdline, u->cmdline_len);
 	blob_put_u32(b, u->umask);
+	blob_put_u32(b, u->nflocked);
+	if (u->nflocked)
+		blob_put(b, u->flocked, u->nflocked * sizeof u->flocked[0]);
 	kfree(h);
 	kfree(list);
 	return 0;
@@ -334,6 +338,21 @@ static int unpack_names(struct ublock *u, struct blob *b)
 	return b->bad || u->umask > 0777 ? -EINVAL : 0;
 }
 
+static int unpack_flocked(struct ublock *u, struct blob *b)
+{
+	u32 n = blob_get_u32(b);
+	if (b->bad || n > FLOCKED_MAX || u->flocked)
+		return -EINVAL;
+	if (!n)
+		return 0;
+	u->flocked = kmalloc(n * sizeof u->flocked[0]);
+	if (!u->flocked)
+		return -ENOMEM;
+	blob_get(b, u->flocked, n * sizeof u->flocked[0]);
+	u->nflocked = n;
+	return b->bad ? -EINVAL : 0;
+}
+
 int file_unpack(struct proc *p, struct blob *b)
 {
 	struct arrival *a = kmalloc(sizeof *a);
@@ -350,5 +369,7 @@ int file_unpack(struct proc *p, struct blob *b)
 		err = unpack_open_files(p, a, b);
 	if (!err)
 		err = unpack_names(p->u, b);
+	if (!err)
+		err = unpack_flocked(p->u, b);
 	return err; /* what was unpacked goes when the copy is dropped */
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The hold table. See holds.h. */
 #include "holds.h"
+#include "records.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -37,6 +38,7 @@ int hold_new(struct holds *t, struct inode *ip, uint32_t flags, uint32_t owner, 
 	h->hash_next = *bucket(t, h->id);
 	*bucket(t, h->id) = h;
 	list_push(&ip->holds, &h->same_file);
+	list_init(&h->records);
 	t->count++;
 	*out = h;
 	return 0;
@@ -61,6 +63,7 @@ int hold_add_owner(struct hold *h, uint32_t owner)
 
 static void set_lock(struct holds *t, struct hold *h, enum hold_lock lock)
 {
+	t->freed |= lock < h->lock;
 	t->locks += (lock != HOLD_UNLOCKED) - (h->lock != HOLD_UNLOCKED);
 	h->lock = lock;
 }
@@ -75,6 +78,7 @@ static int end(struct holds *t, struct hold *h)
 		p = &(*p)->hash_next;
 	*p = h->hash_next;
 	set_lock(t, h, HOLD_UNLOCKED);
+	records_drop(t, h);
 	list_del(&h->same_file);
 	free(h);
 	t->count--;
@@ -114,12 +118,22 @@ int hold_lock(struct holds *t, struct hold *h, uint32_t op)
 			struct hold *o = list_entry(l, struct hold, same_file);
 
 			if (o != h && o->lock != HOLD_UNLOCKED &&
-			    (want == HOLD_EXCLUSIVE || o->lock == HOLD_EXCLUSIVE))
+			    (want == HOLD_EXCLUSIVE || o->lock == HOLD_EXCLUSIVE)) {
+				t->refused = true;
 				return -EWOULDBLOCK;
+			}
 		}
 	}
 	set_lock(t, h, want);
 	return 0;
+}
+
+bool holds_lock_freed(struct holds *t)
+{
+	if (!t->refused || !t->freed)
+		return false;
+	t->refused = t->freed = false;
+	return true;
 }
 
 void holds_drop_node(struct holds *t, uint32_t node)

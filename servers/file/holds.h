@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Holds: open files as their custodian knows them. A hold keeps its inode alive and carries the
- * flock() lock; it belongs to a set of nodes, usually one, two during a migration. It ends when the
- * set is empty: by FS_CLOSE of the last owner, or because the owner died.
+ * flock() lock and the record locks that were taken through it; it belongs to a set of nodes, usually
+ * one, two during a migration. It ends when the set is empty: by FS_CLOSE of the last owner, or
+ * because the owner died.
  *
  * A node that reboots is another owner: its incarnation rises, and what the older one owned is
  * dropped when we hear of it (by the node table or by its own first message, whichever comes
@@ -22,6 +23,7 @@ struct hold {
 	uint32_t flags;	 /* Linux O_* of the open */
 	uint64_t owners; /* bit node - 1 */
 	enum hold_lock lock;
+	struct list records; /* struct record.link */
 	struct hold *hash_next;
 	struct list same_file; /* in inode.holds */
 };
@@ -29,7 +31,8 @@ struct hold {
 struct holds {
 	struct fs *fs;
 	uint64_t next_id;
-	unsigned count, locks;
+	unsigned count, locks, records;
+	bool refused, freed; /* a lock was, since holds_lock_freed() was last asked */
 	void (*node_gone)(uint32_t node); /* ends.c; or NULL */
 	struct hold *bucket[HOLD_BUCKETS];
 	uint64_t incarnation[WH_MAX_NODES + 1]; /* last known, 0: never heard */
@@ -47,6 +50,8 @@ int hold_add_owner(struct hold *h, uint32_t owner);
 int hold_disown(struct holds *t, struct hold *h, uint32_t owner);
 /* op: LOCK_SH, LOCK_EX or LOCK_UN, LOCK_NB ignored (it never blocks). -EWOULDBLOCK. */
 int hold_lock(struct holds *t, struct hold *h, uint32_t op);
+/* Did a lock become free since somebody was refused one? Who waits should ask again. */
+bool holds_lock_freed(struct holds *t);
 /* `node` is gone. */
 void holds_drop_node(struct holds *t, uint32_t node);
 /* `node` speaks with this incarnation: drops what an older one owned. False: the speaker itself is

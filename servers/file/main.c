@@ -67,6 +67,8 @@ static void flush(void *arg)
 
 static void before_sleep(void)
 {
+	if (holds_lock_freed(&tree.holds))
+		wh_lock_freed();
 	if (!tree.fs.broken && fs_dirty(&tree.fs) && !serve_timer_armed(&flush_timer))
 		serve_timer(&flush_timer, wh_now() + FLUSH_AFTER, flush, NULL);
 }

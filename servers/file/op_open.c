@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Opening and closing: FS_OPEN, FS_CLOSE, FS_ADOPT, FS_BIND, FS_FLOCK. */
+/* Opening and closing: FS_OPEN, FS_CLOSE, FS_ADOPT, FS_BIND, FS_FLOCK, FS_LOCK. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ops.h"
+#include "records.h"
 
 /* musl defines O_TMPFILE and O_PATH only for _GNU_SOURCE; these are the Linux values on x86-64. */
 enum { LINUX_O_PATH = 010000000, LINUX_O_TMPFILE = 020000000 };
@@ -188,4 +189,20 @@ long op_flock(struct tree *t, struct fs_request *r)
 	struct hold *h = op_hold(t, r, q.hold, q.owner);
 
 	return h ? hold_lock(&t->holds, h, q.op) : -ESTALE;
+}
+
+long op_lock(struct tree *t, struct fs_request *r)
+{
+	struct fs_lock *q = WH_BODY(&r->msg, struct fs_lock);
+	struct hold *h = op_hold(t, r, q->hold, q->owner);
+
+	if (!h)
+		return -ESTALE;
+	if (q->type > FS_LOCK_NONE || q->start > q->end)
+		return -EINVAL;
+	if (q->test) {
+		record_test(h, q);
+		return 0;
+	}
+	return record_set(&t->holds, h, q);
 }

@@ -50,6 +50,7 @@ static const struct op_row ops[] = {
 	[FS_END] = {op_end, 0},
 	[FS_END_POLL] = {op_end, IDEMPOTENT},
 	[FS_MKNOD] = {op_mknod, CHANGES},
+	[FS_LOCK] = {op_lock, 0}, /* a late repetition must not take it back */
 };
 
 bool fs_known(uint32_t type)
@@ -142,7 +143,7 @@ int fs_counters(const struct tree *t, unsigned pending, char *buf, size_t size)
 			"holds %u locks %u pending %u dirty %u\n"
 			"boot %u free_blocks %llu cache_hits %llu cache_misses %llu\n"
 			"disk_reads %llu disk_writes %llu disk_flushes %llu broken %d\n",
-			t->holds.count, t->holds.locks, pending,
+			t->holds.count, t->holds.locks + t->holds.records, pending,
 			fs->bc.dirty[BC_DATA] + fs->bc.dirty[BC_META] + fs->dirty_inodes, fs->boot,
 			(unsigned long long)fs_free_blocks(fs), (unsigned long long)fs->bc.hits,
 			(unsigned long long)fs->bc.misses, (unsigned long long)fs->dev->reads,

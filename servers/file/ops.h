@@ -55,6 +55,7 @@ long op_adopt(struct tree *t, struct fs_request *r);
 long op_end(struct tree *t, struct fs_request *r);
 long op_bind(struct tree *t, struct fs_request *r);
 long op_flock(struct tree *t, struct fs_request *r);
+long op_lock(struct tree *t, struct fs_request *r);
 long op_read(struct tree *t, struct fs_request *r);
 long op_write(struct tree *t, struct fs_request *r);
 long op_readdir(struct tree *t, struct fs_request *r);

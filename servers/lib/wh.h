@@ -145,6 +145,11 @@ static inline long wh_page_purge(uint64_t ino, uint32_t gen, uint64_t off, uint6
 {
 	return WH_CALL4(WH_NR_page_purge, ino, gen, off, len);
 }
+/* File server: a lock of this node's tree that somebody was refused is free: who waits may ask again. */
+static inline long wh_lock_freed(void)
+{
+	return WH_CALL3(WH_NR_lock_freed, 0, 0, 0);
+}
 
 /* File server: FS_END or FS_END_POLL on an open file of this node, which another node uses; the answer overwrites *m. Its status. */
 static inline long wh_end(struct wh_msg *m, void *bulk, size_t len)

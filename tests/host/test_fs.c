@@ -442,6 +442,56 @@ static void renames(void)
 	finish(name);
 }
 
+static struct fs_lock told;
+
+static long try_lock(struct client *c, uint64_t hold, uint32_t type, uint64_t who, uint64_t start,
+		     uint64_t end, uint32_t test)
+{
+	told = (struct fs_lock){.type = type, .start = start, .end = end, .test = test};
+	return c_lock(c, hold, who, &told);
+}
+
+/* Record locks: by owner, whatever the hold; they move with it and end with it. */
+static void records(void)
+{
+	const char *name = "record locks";
+	struct fs_opened o, p;
+	struct client third = {.t = &tree, .node = 3};
+
+	start("8M");
+	c_put(&root, "/l", "x", 1);
+	EXPECT(name, c_open(&root, "/l", O_RDWR, 0, &o), 0);
+	EXPECT(name, c_open(&third, "/l", O_RDWR, 0, &p), 0);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_WRITE, 10, 100, 199, 0), 0);
+	EXPECT(name, try_lock(&third, p.hold, FS_LOCK_READ, 11, 150, 150, 0), -EAGAIN);
+	EXPECT(name, try_lock(&third, p.hold, FS_LOCK_READ, 11, 150, 150, 1), 0);
+	CHECK(name,
+	      told.type == FS_LOCK_WRITE && told.start == 100 && told.end == 199 && told.pid == 10);
+	CHECK(name, !holds_lock_freed(&tree.holds));
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_NONE, 10, 140, 159, 0), 0);
+	CHECK(name, holds_lock_freed(&tree.holds));
+	CHECK(name, !holds_lock_freed(&tree.holds));
+	EXPECT(name, tree.holds.records, 2);
+	EXPECT(name, try_lock(&third, p.hold, FS_LOCK_READ, 11, 140, 159, 0), 0);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_READ, 10, 140, 159, 0), 0);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_WRITE, 10, 140, 159, 0), -EAGAIN);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_READ, 10, 0, 300, 0),
+	       0); /* swallows all of its own */
+	EXPECT(name, tree.holds.records, 2);
+	EXPECT(name, try_lock(&root, o.hold, 3, 10, 0, 300, 0), -EINVAL);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_READ, 10, 2, 1, 0), -EINVAL);
+	EXPECT(name, try_lock(&third, o.hold, FS_LOCK_READ, 11, 0, 1, 0), -ESTALE);
+	/* The owner of 11 migrates here; then this node closes, and only that ends the lock. */
+	EXPECT(name, c_adopt(&root, p.hold, SELF, 7), 0);
+	EXPECT(name, c_close(&third, p.hold), 0);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_WRITE, 10, 140, 140, 0), -EAGAIN);
+	EXPECT(name, c_close(&root, p.hold), 0);
+	EXPECT(name, try_lock(&root, o.hold, FS_LOCK_WRITE, 10, 140, 140, 0), 0);
+	EXPECT(name, c_close(&root, o.hold), 0);
+	EXPECT(name, tree.holds.records, 0);
+	finish(name);
+}
+
 static void holding(void)
 {
 	const char *name = "holds";
@@ -641,6 +691,7 @@ int main(void)
 		directories();
 		renames();
 		holding();
+		records();
 		full_disk();
 	}
 	versions();

@@ -447,6 +447,19 @@ long c_hold(struct client *c, uint32_t type, uint64_t hold, const struct fs_hold
 	return request(c, type, &q, sizeof(q), NULL, 0, 0);
 }
 
+long c_lock(struct client *c, uint64_t hold, uint64_t who, struct fs_lock *a)
+{
+	a->tree = c->t->fs.node;
+	a->owner = c->node;
+	a->hold = hold;
+	a->who = who;
+	a->pid = (int32_t)who;
+	long err = request(c, FS_LOCK, a, sizeof(*a), NULL, 0, 0);
+
+	*a = *WH_BODY(&reply, struct fs_lock);
+	return err;
+}
+
 long c_adopt(struct client *c, uint64_t hold, uint32_t owner, uint64_t incarnation)
 {
 	struct fs_adopt q = {.tree = c->t->fs.node,

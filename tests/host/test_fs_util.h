@@ -93,6 +93,8 @@ long c_two(struct client *c, uint32_t type, const char *first, const char *secon
 long c_readlink(struct client *c, const char *path, char *buf, size_t len);
 long c_resolve(struct client *c, const char *path, char *canon);
 long c_hold(struct client *c, uint32_t type, uint64_t hold, const struct fs_hold_set *args);
+/* FS_LOCK for `who`; a->type, start, end, test are given, and the answer is left there. */
+long c_lock(struct client *c, uint64_t hold, uint64_t who, struct fs_lock *a);
 long c_adopt(struct client *c, uint64_t hold, uint32_t owner, uint64_t incarnation);
 long c_bind(struct client *c, uint64_t hold, struct fs_opened *o);
 long c_sync(struct client *c);

@@ -3,7 +3,7 @@
  * t_files DIR ROUNDS: a process with open files, to be moved between its rounds. In DIR it opens
  *   log    O_CREAT|O_TRUNC|O_APPEND, a line appended each round
  *   data   read on from the middle each round
- *   lock   flocked from the first to the last round
+ *   lock   flocked, and bytes 100 to 109 locked, from the first to the last round
  *   gone   O_CREAT|O_TRUNC; DIR's owner may unlink it at any time after the first round; read and written each round
  *   seek   O_CREAT|O_TRUNC, written on at an offset far beyond its end
  *   twice  one open file behind two descriptors (dup)
@@ -26,6 +26,7 @@ enum { DATA = 200000, STEP = 7001, LINE = 32, GONE = 5000, SEEK_AT = 100000, SEE
 enum { LOG = 1, DATA_SEED, GONE_SEED, SEEK_SEED }; /* of the patterns */
 
 static const char *dir;
+static struct flock record = {.l_type = F_WRLCK, .l_start = 100, .l_len = 10};
 static int log_fd, data_fd, lock_fd, gone_fd, seek_fd, twice_fd, twin_fd;
 static long data_at, log_at;
 static char buf[DATA];
@@ -67,7 +68,7 @@ static void begin(void)
 	seek_fd = open_in_dir("seek", O_RDWR | O_CREAT | O_TRUNC);
 	twice_fd = open_in_dir("data", O_RDONLY);
 	twin_fd = dup(twice_fd);
-	if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0)
+	if (flock(lock_fd, LOCK_EX | LOCK_NB) < 0 || fcntl(lock_fd, F_SETLK, &record) < 0)
 		t_die("the lock is taken");
 	t_fill(buf, GONE, 0, GONE_SEED);
 	t_write_all(gone_fd, buf, GONE);
@@ -128,6 +129,8 @@ static void one_round(int round)
 	t_check(st.st_size == log_at, "the log was not truncated", "round %d: %ld bytes, not %ld",
 		round, (long)st.st_size, log_at);
 	errno = 0;
+	t_check(fcntl(lock_fd, F_SETLK, &record) == 0, "the record lock is still mine", "round %d",
+		round);
 	t_check(flock(lock_fd, LOCK_EX | LOCK_NB) == 0, "the lock is still mine", "round %d",
 		round);
 	t_fill(buf, SEEK_STEP, SEEK_AT + (uint64_t)(round - 1) * SEEK_STEP, SEEK_SEED);
