@@ -12,6 +12,7 @@
 #include "lib.h"
 #include "proc.h"
 #include "procctl.h"
+#include "restless.h"
 #include "trace.h"
 
 static int answer(const struct proc *p, i32 status, const char *why)
@@ -67,7 +68,9 @@ void freeze_point(void)
 	p->packed_pending = ~0ull;
 	p->state = PROC_FROZEN;
 	current_thread->state = THREAD_FROZEN;
-	if (answer(p, 0, "") < 0) {
+	bool own = p->own_freeze;
+	p->own_freeze = false;
+	if ((own ? restless_park(p) : answer(p, 0, "")) < 0) {
 		/* Nobody is there who could thaw it. */
 		p->state = PROC_ALIVE;
 		current_thread->state = THREAD_RUN;
@@ -83,7 +86,35 @@ void freeze_ended(struct proc *p)
 		return;
 	p->freeze_req = false;
 	timer_cancel(&p->freeze_timer);
-	answer(p, -ESRCH, "the process ended first");
+	if (!p->own_freeze)
+		answer(p, -ESRCH, "the process ended first");
+}
+
+void freeze_begin(struct proc *p)
+{
+	struct thread *t = p->leader;
+
+	p->freeze_req = true;
+	if (t->state == THREAD_WAIT)
+		interrupt_thread(t);
+	else if (t->state == THREAD_STOPPED)
+		sched_add(t); /* a stopped process also stands at the boundary; it stops again when
+				 thawed */
+}
+
+static void thaw(struct proc *p)
+{
+	p->parked = false;
+	clock_resume(p);
+	proc_start(p);
+	restless_arm(p);
+}
+
+void freeze_handler_gone(void)
+{
+	list_for_each(p, &all_procs, struct proc, all_link)
+		if (p->state == PROC_FROZEN && p->parked)
+			thaw(p);
 }
 
 /* pid, deadline (node monotonic ns) */
@@ -97,17 +128,18 @@ i64 wh_sys_proc_freeze(const u64 *arg)
 		return -ESRCH;
 	if (p->privileged)
 		return -EPERM;
-	if (p->state == PROC_NEW || p->state == PROC_FROZEN || p->freeze_req)
+	if (p->parked) {
+		p->parked = false;
+		return answer(p, 0, "");
+	}
+	if (p->state == PROC_NEW || p->state == PROC_FROZEN || (p->freeze_req && !p->own_freeze))
 		return -EBUSY;
-	p->freeze_req = true;
 	p->freeze_timer.fire = deadline_passed;
 	timer_arm(&p->freeze_timer, arg[1]);
-	struct thread *t = p->leader;
-	if (t->state == THREAD_WAIT)
-		interrupt_thread(t);
-	else if (t->state == THREAD_STOPPED)
-		sched_add(t); /* a stopped process also stands at the boundary; it stops again when
-				 thawed */
+	if (p->own_freeze)
+		p->own_freeze = false; /* now it is asked for, too */
+	else
+		freeze_begin(p);
 	return 0;
 }
 
@@ -131,24 +163,25 @@ static int thaw_arrived(struct proc *p)
 	return 0;
 }
 
+/* pid, only if it is parked */
 i64 wh_sys_proc_thaw(const u64 *arg)
 {
 	struct proc *p = procctl_find((i32)arg[0]);
 
 	if (current->service != WH_SVC_MIGRATE)
 		return -EPERM;
-	if (!p)
+	if (!p || (arg[1] && !p->parked))
 		return -ESRCH;
 	if (p->state == PROC_NEW)
 		return thaw_arrived(p);
 	if (p->state == PROC_FROZEN) {
-		clock_resume(p);
-		proc_start(p);
+		thaw(p);
 		return 0;
 	}
-	if (!p->freeze_req)
+	if (!p->freeze_req || p->own_freeze)
 		return -ESRCH;
 	p->freeze_req = false;
 	timer_cancel(&p->freeze_timer);
+	restless_arm(p);
 	return 0;
 }

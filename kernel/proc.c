@@ -147,6 +147,7 @@ void proc_free(struct proc *p)
 		thread_free(t);
 	timer_cancel(&p->alarm_timer);
 	timer_cancel(&p->freeze_timer);
+	timer_cancel(&p->restless_timer);
 	if (p->vm)
 		vm_put(p->vm);
 	if (p->reserved_frames)
@@ -262,6 +263,8 @@ void proc_exit(i32 status)
 		     p->pid, status);
 	timer_cancel(&p->alarm_timer);
 	ipc_proc_gone(p);
+	if (p->service == WH_SVC_MIGRATE)
+		freeze_handler_gone();
 	vfork_done(p);
 	env_release(p, false);
 	check_ended(p);

@@ -47,6 +47,11 @@ struct proc {
 
 	/* freezing (freeze.c) */
 	bool freeze_req; /* stop at the user boundary */
+	bool own_freeze; /* because it is restless, not because the handler asked */
+	bool parked;	 /* frozen by its own wish; the handler has been told */
+	u32 restless_left;  /* calls until it is due; 0: calls do not count */
+	u32 restless_stays; /* how often it was due here */
+	struct timer restless_timer;
 	struct timer freeze_timer;
 	bool pinned, foreign, started;
 	u64 arrived_ns;
@@ -113,6 +118,10 @@ void freeze_point(void);
 /* A process for which a freeze was asked ended first: answer -ESRCH (freeze.c; called by
  * proc_exit). */
 void freeze_ended(struct proc *p);
+/* Bring p's threads to the boundary to user mode. */
+void freeze_begin(struct proc *p);
+/* The migration handler has died: who was waiting for it only goes on. */
+void freeze_handler_gone(void);
 /* exec or exit: the parent that waits in vfork goes on (fork.c). */
 void vfork_done(struct proc *p);
 /* Load a program into `current` (exec.c). path, argv, envp are kernel strings. 0 (then return to

@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "oom.h"
 #include "proc.h"
+#include "restless.h"
 #include "signal.h"
 #include "trace.h"
 #include "trap_asm.h"
@@ -112,6 +113,8 @@ void trap_dispatch(struct trapframe *tf)
 int user_return(struct trapframe *tf)
 {
 	struct proc *p = current;
+	if (p->restless_left && tf->vector == VEC_SYSCALL && !signal_is_restart((i64)tf->rax))
+		restless_called(p);
 	for (;;) {
 		if (need_resched)
 			sched_yield_now();

@@ -4,10 +4,11 @@
  * consistency (Sinha §8.2.1: an object may be asked for properties of the node it is on), so a
  * migrated process sees the node it runs on. Here also travels what belongs to no object: the
  * current call, the markers and duplicates of rows without an object of their own, the memory's
- * limits, the checker's record.
+ * limits, the checker's record, and whether the process is restless.
  */
 #include "frame.h"
 #include "proc.h"
+#include "restless.h"
 #include "usercopy.h"
 
 #define RLIMIT_STACK  3
@@ -101,6 +102,20 @@ i64 sys_getrandom(const u64 *arg)
 
 /* ---- the class ---- */
 
+static int system_fork(struct proc *child, const struct proc *parent)
+{
+	child->u->restless = parent->u->restless;
+	restless_arm(child);
+	return 0;
+}
+
+static void system_release(struct proc *p, bool away)
+{
+	(void)away;
+	p->restless_left = 0;
+	timer_cancel(&p->restless_timer);
+}
+
 static int system_pack(struct proc *p, struct blob *b)
 {
 	const struct ublock *u = p->u;
@@ -128,6 +143,8 @@ static int system_pack(struct proc *p, struct blob *b)
 		blob_put_u32(b, u->vrec[row].count);
 		blob_put_u64(b, (u64)u->vrec[row].dup);
 	}
+	blob_put_u32(b, u->restless.calls);
+	blob_put_u32(b, u->restless.ms);
 	return check_pack(p, b);
 }
 
@@ -168,6 +185,8 @@ static int system_unpack(struct proc *p, struct blob *b)
 		v->count = blob_get_u32(b);
 		v->dup = (i64)blob_get_u64(b);
 	}
+	u->restless.calls = blob_get_u32(b);
+	u->restless.ms = blob_get_u32(b);
 	return check_unpack(p, b);
 }
 
@@ -189,9 +208,22 @@ static int system_verdict(struct proc *p, u32 node, struct text *why)
 	return 0;
 }
 
+static void system_view(const struct proc *p, struct text *out)
+{
+	const struct wh_restless *r = &p->u->restless;
+	if (!r->calls && !r->ms)
+		return;
+	text_printf(out, "  restless: every %u %s; due %u times here\n",
+		    r->calls ? r->calls : r->ms, r->calls ? "calls" : "ms", p->restless_stays);
+}
+
 const struct env_class env_system = {
 	.name = "system",
-	.version = 1,
+	.version = 2,
+	.fork = system_fork,
+	.release = system_release,
+	.bind = restless_arm,
+	.view = system_view,
 	.pack = system_pack,
 	.unpack = system_unpack,
 	.verdict = system_verdict,

@@ -173,6 +173,11 @@ static inline long wh_proc_thaw(int pid)
 {
 	return WH_CALL3(WH_NR_proc_thaw, pid, 0, 0);
 }
+/* The same for one that is parked, that is, restless and frozen by its own wish only; else -ESRCH. */
+static inline long wh_proc_unpark(int pid)
+{
+	return WH_CALL3(WH_NR_proc_thaw, pid, 1, 0);
+}
 /* Returns bytes placed in buf (for arrays: as many whole elements as fit), -ESRCH, -ERANGE too small. */
 static inline long wh_proc_get(int pid, unsigned what, uint64_t arg, void *buf, size_t len)
 {

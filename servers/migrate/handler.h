@@ -7,6 +7,7 @@
  * effects.c   what the machine wants done is done
  * transfer.c  image streams: one per migration that leaves or arrives
  * moves.c     requests, their answers, and the log of what moved
+ * restless.c  processes that ask to be moved themselves
  */
 #ifndef WHIMBREL_MIGRATE_HANDLER_H
 #define WHIMBREL_MIGRATE_HANDLER_H
@@ -46,5 +47,13 @@ void moves_sent(uint64_t cookie, uint64_t pages, uint64_t zeros, uint64_t bytes)
 /* The whole reason, longer than the machine keeps. */
 void moves_reason(uint64_t cookie, const char *why);
 void moves_report(const struct mg_effect *e);
+/* A parked process is to go to `dest`. restless_ended() follows, now or later. */
+void moves_restless(int32_t pid, uint32_t dest);
+
+/* ---- restless.c ---- */
+
+void restless_init(void);
+void restless_ended(uint32_t pid, enum mg_result result, const char *why);
+void restless_stats(const struct serve_ctl *c);
 
 #endif

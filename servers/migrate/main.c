@@ -194,6 +194,7 @@ int main(void)
 	serve_on(WH_MSG_K_ORPHAN, on_orphan);
 	serve_note(WH_NOTE_NODES, on_nodes, NULL);
 	moves_init();
+	restless_init();
 	peer_start(WH_SVC_MIGRATE, &peer);
 	on_nodes(NULL, 0);
 	serve_run();

@@ -28,12 +28,13 @@ struct move {
 		M_FREE,
 		M_COMMAND,
 		M_LOAD,
+		M_RESTLESS,
 		M_ENDED
-	} state; /* COMMAND, LOAD: who waits for the answer */
+	} state; /* COMMAND, LOAD: who waits for the answer; RESTLESS: the process itself */
 	struct serve_ctl ctl;
 	uint64_t request; /* M_LOAD */
 	uint32_t pid, epoch, dest;
-	bool commanded;
+	bool commanded, restless;
 	char comm[16];
 	uint64_t started, frozen, ended; /* node monotonic ns; frozen 0: was not */
 	uint64_t pages, zeros, bytes;
@@ -123,8 +124,10 @@ static void end(struct move *m, enum mg_result result)
 	m->result = result;
 	if (m->state == M_COMMAND)
 		answer_command(m);
-	else
+	else if (m->state == M_LOAD)
 		answer_load(m);
+	else
+		restless_ended(m->pid, result, m->why);
 	m->state = M_ENDED;
 }
 
@@ -235,6 +238,20 @@ static void on_move(const struct wh_event *ev)
 	effects_run();
 }
 
+void moves_restless(int32_t pid, uint32_t dest)
+{
+	struct move *m = new_move();
+	if (!m) {
+		restless_ended((uint32_t)pid, MG_REFUSED, "too many moves under way on this node");
+		return;
+	}
+	m->state = M_RESTLESS;
+	m->restless = true;
+	m->pid = (uint32_t)pid;
+	m->dest = dest;
+	request(m, ~0u);
+}
+
 static void ctl_move(const struct serve_ctl *c, const char *text)
 {
 	char *rest, *end_of;
@@ -304,8 +321,10 @@ static void ctl_log(const struct serve_ctl *c)
 		    (unsigned long long)m->zeros, (unsigned long long)m->bytes,
 		    (unsigned long long)freeze_us(m),
 		    (unsigned long long)(m->ended - m->started) / 1000,
-		    m->commanded ? "command" : "load", (int)strcspn(m->why, "\n"),
-		    m->result == MG_MOVED ? "" : m->why);
+		    m->restless	   ? "itself"
+		    : m->commanded ? "command"
+				   : "load",
+		    (int)strcspn(m->why, "\n"), m->result == MG_MOVED ? "" : m->why);
 	}
 	size_t rows = head;
 	while (rows < text_len && head + text_len - rows > c->room)
@@ -363,6 +382,9 @@ static void on_ctl(const struct wh_event *ev)
 		break;
 	case MIGRATE_CTL_STATUS:
 		ctl_status(&c);
+		break;
+	case MIGRATE_CTL_STATS:
+		restless_stats(&c);
 		break;
 	default:
 		serve_ctl_printf(&c, -EINVAL, "no such request\n");

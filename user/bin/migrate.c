@@ -10,6 +10,7 @@ static const char help[] =
 	"usage: migrate PID NODE      move the process; it stays there until it is moved again\n"
 	"       migrate --cancel PID  give up a move that is under way\n"
 	"       migrate --log         what has left this node, one line each, separated by tabs\n"
+	"       migrate --stats       what restless processes did on this node: moves, and why they stayed\n"
 	"       migrate --status      what is leaving and arriving now\n"
 	"Exit status: 0 moved; 1 it stays where it is, and why is said; 2 wrong arguments.\n";
 
@@ -35,6 +36,8 @@ int main(int argc, char **argv)
 		return ask("migrate", WH_SVC_MIGRATE, MIGRATE_CTL_LOG, "");
 	if (argc == 2 && !strcmp(argv[1], "--status"))
 		return ask("migrate", WH_SVC_MIGRATE, MIGRATE_CTL_STATUS, "");
+	if (argc == 2 && !strcmp(argv[1], "--stats"))
+		return ask("migrate", WH_SVC_MIGRATE, MIGRATE_CTL_STATS, "");
 	if (argc == 3 && !strcmp(argv[1], "--cancel") && strlen(argv[2]) < 32)
 		return ask("migrate", WH_SVC_MIGRATE, MIGRATE_CTL_CANCEL, argv[2]);
 	if (argc == 3)
