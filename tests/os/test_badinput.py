@@ -36,11 +36,14 @@ def test_random_bytes_are_no_program(cluster):
 
 # ---- system calls
 
-@pytest.mark.parametrize("seed, calls, uid", [(1, 120_000, 31999), (2, 80_000, 0)], ids=["unprivileged", "as root"])
+@pytest.mark.parametrize("seed, calls, uid", [
+    (1, 120_000, 31999), (2, 80_000, 0),
+    pytest.param(3, 700_000, 31999, marks=pytest.mark.long), pytest.param(4, 300_000, 0, marks=pytest.mark.long),
+], ids=["unprivileged", "as root", "unprivileged, many", "as root, many"])
 def test_random_system_calls(fresh_cluster, seed, calls, uid):
     c = fresh_cluster(1)
     pipes = counters(c, 1)["pipes"]
-    r = c.exec(1, "t_fuzz", "--calls", calls, "--seed", seed, "--uid", uid, timeout=300)
+    r = c.exec(1, "t_fuzz", "--calls", calls, "--seed", seed, "--uid", uid, timeout=1200)
     assert r.returncode == 0, f"exit status {r.returncode}\n{r.stdout.decode()[-2000:]}{r.stderr.decode()[-500:]}"
     print(r.stdout.decode())
     log = c.log(1)
