@@ -97,6 +97,7 @@ static int block_for_write(struct fs *fs, struct inode *ip, uint64_t lblk, size_
 		if (!whole)
 			memset(b->data, 0, fs->bsize);
 		bcache_dirty(&fs->bc, b);
+		fs->ordered = true;
 	}
 	*out = b;
 	return 0;
@@ -128,8 +129,10 @@ long data_write(struct fs *fs, struct inode *ip, uint64_t off, size_t len,
 			done += n;
 	}
 	if (done > 0) {
-		if (off + done > inode_size(ip))
+		if (off + done > inode_size(ip)) {
 			inode_set_size(fs, ip, off + done);
+			fs->ordered = true;
+		}
 		inode_changed(fs, ip);
 	}
 	if (err < 0 &&
@@ -153,6 +156,7 @@ static int clear_tail(struct fs *fs, struct inode *ip, uint64_t size)
 		return -EIO;
 	memset(b->data + in, 0, fs->bsize - in);
 	bcache_dirty(&fs->bc, b);
+	fs->ordered = true;
 	bcache_put(b);
 	return 0;
 }

@@ -74,6 +74,8 @@ struct fs {
 	struct list idle;
 	unsigned idle_count, dirty_inodes;
 	struct name_entry *names; /* NAME_BUCKETS */
+	/* File data of this checkpoint must be on the disk before it: blocks are new, or the file longer. */
+	bool ordered;
 	bool broken; /* a checkpoint failed: nothing more is written, every change is -EIO */
 };
 

@@ -7,11 +7,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/types.h>
+#include <ext2fs/ext2_fs.h>
+#include <ext2fs/ext2fs.h> /* for its CRC, which is the journal's */
 
 enum { JBD_MAGIC = (int)0xc03b3998 };
 enum jbd_type { JBD_DESCRIPTOR = 1, JBD_COMMIT = 2, JBD_SUPER_V1 = 3, JBD_SUPER_V2 = 4 };
 enum jbd_tag_flags { TAG_ESCAPED = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
 enum { UUID_BYTES = 16 };
+enum { COMPAT_CHECKSUM = 1, INCOMPAT_ASYNC_COMMIT = 4 };
+enum { CSUM_CRC32 = 1, CSUM_BYTES = 4 };
+#define CRC_SEED (~0u)
 
 struct jbd_header {
 	uint32_t magic, type, seq;
@@ -28,6 +34,12 @@ struct jbd_super {
 struct jbd_tag {
 	uint32_t blk;
 	uint16_t csum, flags;
+};
+
+struct jbd_commit {
+	struct jbd_header h;
+	uint8_t csum_type, csum_bytes, pad[2];
+	uint32_t csum; /* of descriptors and copies, as they are in the log */
 };
 
 /* Where a tag is in a descriptor, and where the next one is. */
@@ -68,6 +80,13 @@ static bool has_header(const void *block, enum jbd_type type, uint32_t seq)
 	       h->seq == htobe32(seq);
 }
 
+/* A log in the form that we write, or in the plain one, which a tool may have left. */
+static bool plain(const struct jbd_super *s)
+{
+	return !(s->compat & ~htobe32(COMPAT_CHECKSUM)) &&
+	       !(s->incompat & ~htobe32(INCOMPAT_ASYNC_COMMIT)) && !s->ro_compat;
+}
+
 int journal_open(struct journal *j, struct blkdev *dev, unsigned bsize, uint64_t *map, uint32_t len)
 {
 	*j = (struct journal){.dev = dev, .bsize = bsize, .map = map, .len = len};
@@ -91,16 +110,16 @@ int journal_open(struct journal *j, struct blkdev *dev, unsigned bsize, uint64_t
 		wrong = "its size is wrong";
 	else if (be32toh(s->first) == 0 || be32toh(s->first) > 4)
 		wrong = "its start is wrong";
-	else if (s->start && (s->incompat || s->ro_compat || s->compat))
+	else if (s->start && !plain(s))
 		wrong = "its contents need the host's e2fsck";
 	if (wrong) {
 		fprintf(stderr, "file: cannot use the journal: %s\n", wrong);
 		return -EINVAL;
 	}
-	s->incompat = s->ro_compat = s->compat = 0; /* empty, or plain already */
 	j->len = be32toh(s->maxlen);
 	j->first = be32toh(s->first);
 	j->seq = be32toh(s->seq);
+	j->head = j->first;
 	return 0;
 }
 
@@ -127,7 +146,7 @@ unsigned journal_capacity(const struct journal *j)
 /* A batch of log blocks at consecutive log positions, joined where they are neighbours on disk. */
 struct log_writer {
 	struct journal *j;
-	uint32_t pos;
+	uint32_t crc;
 	unsigned nio, escapes;
 	struct blk_io io[BLK_MAX_BATCH];
 };
@@ -141,13 +160,18 @@ static int drain(struct log_writer *w)
 	return err;
 }
 
-static int append(struct log_writer *w, void *data)
+static uint32_t next_pos(const struct journal *j, uint32_t pos)
+{
+	return pos + 1 < j->len ? pos + 1 : j->first;
+}
+
+/* One write of a log block; joined to the one before where both are neighbours on the disk. */
+static int put_block(struct log_writer *w, uint32_t pos, void *data)
 {
 	struct journal *j = w->j;
-	uint64_t off = j->map[w->pos] * j->bsize;
+	uint64_t off = j->map[pos] * j->bsize;
 	struct blk_io *t = w->nio ? &w->io[w->nio - 1] : NULL;
 
-	w->pos++;
 	if (t && t->nseg < BLK_MAX_SEGS && off == t->off + (uint64_t)t->nseg * j->bsize) {
 		t->seg[t->nseg++] = data;
 		return 0;
@@ -165,6 +189,18 @@ static int append(struct log_writer *w, void *data)
 	t->nseg = 1;
 	t->seg[0] = data;
 	return 0;
+}
+
+/* The next block of the commit. */
+static int append(struct log_writer *w, void *data)
+{
+	struct journal *j = w->j;
+	uint32_t pos = j->head;
+
+	w->crc = ext2fs_crc32_be(w->crc, data, j->bsize);
+	j->head = next_pos(j, pos);
+	j->used++;
+	return put_block(w, pos, data);
 }
 
 /* Fill the descriptor for bufs[0..n). */
@@ -219,47 +255,84 @@ static int write_log(struct log_writer *w, struct buf *const *bufs, unsigned n)
 	for (unsigned done = 0; done < n && err == 0;) {
 		unsigned m = n - done < per ? n - done : per;
 
+		if (done) /* the descriptor's memory is about to be reused */
+			err = drain(w);
 		describe(j, bufs + done, m);
-		err = append(w, j->desc);
+		if (err == 0)
+			err = append(w, j->desc);
 		for (unsigned i = 0; i < m && err == 0; i++)
 			err = append_block(w, bufs[done + i]);
-		if (err == 0)
-			err = drain(w); /* the descriptor's memory is about to be reused */
 		done += m;
 	}
 	return err;
 }
 
-static int write_super(struct journal *j, uint32_t start)
+/* What the superblock is to say next. start 0: nothing in the log counts. */
+static void *set_super(struct journal *j, uint32_t start)
 {
 	struct jbd_super *s = super_of(j);
 
 	s->seq = htobe32(j->seq);
 	s->start = htobe32(start);
-	return log_io(j, 0, j->super, true);
+	s->compat = htobe32(COMPAT_CHECKSUM);
+	s->incompat = htobe32(INCOMPAT_ASYNC_COMMIT);
+	return j->super;
 }
 
-int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n)
+static void *commit_record(struct journal *j, uint32_t crc)
 {
-	struct log_writer w = {.j = j, .pos = j->first};
-	int err;
+	struct jbd_commit *c = (void *)j->commit;
 
-	if (n > journal_capacity(j))
-		return -EFBIG;
-	err = j->dev->flush(j->dev);
-	if (err == 0)
-		err = write_super(j, j->first);
+	memset(j->commit, 0, j->bsize);
+	set_header(j->commit, JBD_COMMIT, j->seq);
+	c->csum_type = CSUM_CRC32;
+	c->csum_bytes = CSUM_BYTES;
+	c->csum = htobe32(crc);
+	return j->commit;
+}
+
+/* Log blocks of a commit of n blocks. */
+static unsigned log_blocks(const struct journal *j, unsigned n)
+{
+	unsigned per = tags_per_block(j);
+
+	return n + (n + per - 1) / per + 1;
+}
+
+/* Step 2. */
+static int write_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool tail)
+{
+	struct log_writer w = {.j = j, .crc = CRC_SEED};
+	int err = 0;
+
+	if (tail) {
+		j->used = 0;
+		err = put_block(&w, 0, set_super(j, j->head));
+	}
 	if (err == 0)
 		err = write_log(&w, bufs, n);
 	if (err == 0)
+		err = append(&w, commit_record(j, w.crc));
+	if (err == 0)
+		err = drain(&w);
+	return err < 0 ? err : j->dev->flush(j->dev);
+}
+
+int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool ordered)
+{
+	unsigned need = log_blocks(j, n);
+	int err = 0;
+
+	if (n > journal_capacity(j))
+		return -EFBIG;
+	if (j->used + need > j->len - j->first) /* it must not lie over what still counts */
+		err = journal_empty(j);
+	else if (ordered)
 		err = j->dev->flush(j->dev);
 	if (err < 0)
 		return err;
-	memset(j->commit, 0, j->bsize);
-	set_header(j->commit, JBD_COMMIT, j->seq);
-	err = log_io(j, w.pos, j->commit, true);
-	if (err == 0)
-		err = j->dev->flush(j->dev);
+	err = write_commit(j, bufs, n, ordered || !j->begun);
+	j->begun = true;
 	j->seq++; /* even after an error: the record may be there, so its number is spent */
 	return err;
 }
@@ -269,18 +342,16 @@ int journal_empty(struct journal *j)
 	int err = j->dev->flush(j->dev);
 
 	if (err == 0)
-		err = write_super(j, 0);
+		err = log_io(j, 0, set_super(j, 0), true);
 	if (err == 0)
 		err = j->dev->flush(j->dev);
+	j->begun = false;
+	j->head = j->first;
+	j->used = 0;
 	return err;
 }
 
 /* ---- replay ---- */
-
-static uint32_t next_pos(const struct journal *j, uint32_t pos)
-{
-	return pos + 1 < j->len ? pos + 1 : j->first;
-}
 
 /* Step to the next tag of the descriptor in j->desc. False: no more. */
 static bool next_tag(const struct journal *j, struct tag_cursor *c, struct jbd_tag *tag)
@@ -318,61 +389,90 @@ static int redo(struct journal *j, uint32_t pos, const struct jbd_tag *tag)
 	return j->dev->submit(j->dev, &io, 1);
 }
 
+/* Its number of blocks, read for the checksum or put in place. */
+static int descriptor(struct journal *j, uint32_t *at, uint32_t *crc, bool apply)
+{
+	struct tag_cursor c = {.off = sizeof(struct jbd_header)};
+	struct jbd_tag tag;
+	int blocks = 0;
+
+	*crc = ext2fs_crc32_be(*crc, j->desc, j->bsize);
+	for (; next_tag(j, &c, &tag) && blocks < (int)j->len; blocks++, *at = next_pos(j, *at)) {
+		int err = apply ? redo(j, *at, &tag) : log_io(j, *at, j->escape, false);
+
+		if (err < 0)
+			return err;
+		if (!apply)
+			*crc = ext2fs_crc32_be(*crc, j->escape, j->bsize);
+	}
+	return blocks;
+}
+
+static bool record_fits(const struct journal *j, uint32_t crc)
+{
+	const struct jbd_commit *c = (void *)j->desc;
+	bool none = c->csum_type == 0 && c->csum_bytes == 0 && c->csum == 0;
+
+	return none || (c->csum_type == CSUM_CRC32 && c->csum_bytes == CSUM_BYTES &&
+			c->csum == htobe32(crc));
+}
+
 /*
  * Go through the commit that starts at *pos and leave *pos behind it. Returns its number of blocks,
- * 0 if there is no complete commit, or an error. With `apply` the blocks are put in place.
+ * 0 if there is no complete commit (*torn: a part of one), or an error. With `apply` the blocks are
+ * put in place.
  */
-static int scan_commit(struct journal *j, uint32_t *pos, uint32_t seq, bool apply)
+static int scan_commit(struct journal *j, uint32_t *pos, bool apply, bool *torn)
 {
-	uint32_t at = *pos;
+	uint32_t at = *pos, crc = CRC_SEED;
 	int blocks = 0;
 
 	for (uint32_t seen = 0; seen < j->len; seen++) {
 		if (log_io(j, at, j->desc, false) < 0)
 			return -EIO;
 		at = next_pos(j, at);
-		if (has_header(j->desc, JBD_COMMIT, seq)) {
+		if (has_header(j->desc, JBD_COMMIT, j->seq)) {
+			*torn = !apply && !record_fits(j, crc);
+			if (*torn)
+				return 0;
 			*pos = at;
 			return blocks;
 		}
-		if (!has_header(j->desc, JBD_DESCRIPTOR, seq))
-			return 0;
-		struct tag_cursor c = {.off = sizeof(struct jbd_header)};
-		struct jbd_tag tag;
+		if (!has_header(j->desc, JBD_DESCRIPTOR, j->seq))
+			break;
+		*torn = true;
+		int n = descriptor(j, &at, &crc, apply);
 
-		for (; next_tag(j, &c, &tag); seen++, blocks++, at = next_pos(j, at)) {
-			int err = apply ? redo(j, at, &tag) : 0;
-
-			if (err < 0)
-				return err;
-		}
+		if (n < 0)
+			return n;
+		blocks += n;
+		seen += (uint32_t)n;
 	}
 	return 0;
 }
 
-int journal_replay(struct journal *j)
+int journal_replay(struct journal *j, struct journal_redone *done)
 {
 	uint32_t pos = be32toh(super_of(j)->start);
-	int blocks = 0;
 
+	*done = (struct journal_redone){0};
 	if (pos == 0)
 		return 0;
 	if (pos >= j->len)
 		return -EINVAL;
 	for (;; j->seq++) {
 		uint32_t probe = pos;
-		int n = scan_commit(j, &probe, j->seq, false);
+		int n = scan_commit(j, &probe, false, &done->torn);
 
 		if (n > 0)
-			n = scan_commit(j, &pos, j->seq, true);
+			n = scan_commit(j, &pos, true, &done->torn);
 		if (n < 0)
 			return n;
 		if (n == 0)
 			break;
-		blocks += n;
+		done->commits++;
+		done->blocks += (unsigned)n;
 	}
 	j->seq++; /* a torn commit may have left records with this number */
-	int err = journal_empty(j);
-
-	return err < 0 ? err : blocks;
+	return journal_empty(j);
 }

@@ -4,13 +4,22 @@
  * know (jbd2 version 2, in inode 8, as made by mke2fs -O has_journal), so that e2fsck and Linux can
  * finish what a killed node began.
  *
- * Each commit carries all dirty metadata and always starts at the head of the log:
- *   1. what the last commit wrote in place, and file data, become durable     (flush)
- *   2. log superblock, descriptors and copies of the blocks are written       (flush)
- *   3. the commit record is written; from here on a crash replays the commit  (flush)
- *   4. the caller writes the blocks in place
- * So the log never holds two commits. Revoke records are needed neither: a block freed by one
- * commit is not reused before that commit is durable (fs.h, pending frees).
+ * The log is a ring. Its superblock says where the first commit that counts (the tail) begins. A commit
+ * carries all dirty metadata:
+ *   1. file data, and what earlier commits put in place, become durable       (flush; see below)
+ *   2. descriptors, copies of the blocks and the commit record are written, behind the last commit;
+ *      and the superblock, that makes this one the tail                       (flush: now it counts)
+ *   3. the caller writes the blocks in place
+ * Nothing orders the writes of step 2: the record has a checksum over all that it commits (the features
+ * `checksum` and `async_commit`), so a commit that is torn is none. Nor does it matter if the superblock
+ * is the one that is missing: the commits from the old tail on are whole, for this one does not lie over
+ * them, and they lead to the same state.
+ *
+ * Step 1 is left out, and the tail left where it is, when nothing of this commit depends on data (no
+ * block of a file is new) and no block was freed. So the commits in the log after the tail free nothing:
+ * what one of them shows as metadata is not another file's data when they are redone, and there are
+ * no revoke records. A block freed by one commit is not reused before that commit is durable (fs.h,
+ * pending frees), and then that commit is the tail.
  */
 #ifndef FILE_JOURNAL_H
 #define FILE_JOURNAL_H
@@ -22,9 +31,13 @@ enum { JOURNAL_ESCAPES = 8 };
 struct journal {
 	struct blkdev *dev;
 	unsigned bsize;
-	uint64_t *map; /* disk block of each log block; owned */
-	uint32_t len;  /* log blocks */
-	uint32_t first, seq;
+	uint64_t *map;	 /* disk block of each log block; owned */
+	uint32_t len;	 /* log blocks */
+	uint32_t first;	 /* log block behind the superblock */
+	uint32_t seq;	 /* of the next commit */
+	uint32_t head;	 /* where it begins */
+	uint32_t used;	 /* log blocks from the tail to there */
+	bool begun;	 /* there is a tail: the log counts */
 	uint8_t *super;	 /* one block, as on disk */
 	uint8_t *desc;	 /* one block */
 	uint8_t *commit; /* one block */
@@ -39,13 +52,20 @@ int journal_open(struct journal *j, struct blkdev *dev, unsigned bsize, uint64_t
 		 uint32_t len);
 void journal_close(struct journal *j);
 
-/* Redo the committed updates in the log, if any, then empty it. Number of blocks written, or errno. */
-int journal_replay(struct journal *j);
+/* Redo the committed updates in the log, if any, then empty it. */
+struct journal_redone {
+	unsigned commits, blocks;
+	bool torn; /* one more commit had begun and did not get to its end */
+};
+int journal_replay(struct journal *j, struct journal_redone *done);
 
 /* Most blocks of one commit. */
 unsigned journal_capacity(const struct journal *j);
-/* Steps 1 to 3 for n blocks. After an error the log holds nothing that counts. */
-int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n);
+/*
+ * Steps 1 and 2 for n blocks. `ordered`: with step 1, and this commit becomes the tail. After an error
+ * it is unknown whether the commit counts.
+ */
+int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool ordered);
 /* Everything committed is in place and durable: forget it. */
 int journal_empty(struct journal *j);
 

@@ -118,6 +118,8 @@ static int checkpoint(struct fs *fs)
 
 	if (err < 0)
 		return err;
+	bool ordered = fs->ordered || fs->freed_runs > 0;
+
 	release_freed(fs);
 	if ((fs->e2->flags & (EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)) &&
 	    ext2fs_flush2(fs->e2, EXT2_FLAG_FLUSH_NO_SYNC))
@@ -128,9 +130,10 @@ static int checkpoint(struct fs *fs)
 	if (fs->journaled && fs->bc.dirty[BC_META]) {
 		unsigned n = bcache_dirty_meta(&fs->bc, &meta);
 
-		err = journal_commit(&fs->journal, meta, n);
+		err = journal_commit(&fs->journal, meta, n, ordered);
 		if (err < 0)
 			return err;
+		fs->ordered = false;
 		return bcache_write_meta(&fs->bc);
 	}
 	err = bcache_write_meta(&fs->bc);
@@ -273,14 +276,16 @@ static int open_journal(struct fs *fs)
 /* Redo what the log has. Everything read before may be out of date then. */
 static int recover(struct fs *fs)
 {
-	int n = fs->journaled ? journal_replay(&fs->journal) : 0;
+	struct journal_redone r = {0};
+	int err = fs->journaled ? journal_replay(&fs->journal, &r) : 0;
 
-	if (n < 0) {
-		fs_log("the journal cannot be replayed: %s", strerror(-n));
-		return n;
+	if (err < 0) {
+		fs_log("the journal cannot be replayed: %s", strerror(-err));
+		return err;
 	}
-	if (n > 0)
-		fs_log("journal replayed: %d blocks", n);
+	if (fs->journaled && !(fs->e2->super->s_state & EXT2_VALID_FS))
+		fs_log("the disk was in use when the node ended: repaired, %u changes of %u blocks redone%s",
+		       r.commits, r.blocks, r.torn ? ", one unfinished change dropped" : "");
 	inodes_drop(fs);
 	close_ext2(fs);
 	bcache_drop(&fs->bc);
