@@ -20,6 +20,8 @@ enum { FEATURE_RO = 1u << 5, FEATURE_FLUSH = 1u << 9 };
 enum request_type { REQ_READ = 0, REQ_WRITE = 1, REQ_FLUSH = 4 };
 
 #define POLL_NS 60000ull
+/* A disk that fails does so often: at most one line about it in this time. */
+#define COMPLAIN_NS 100000000ull
 /* Then a line in the log; the device may still touch the memory. */
 #define PATIENCE (5 * SERVE_SEC)
 
@@ -32,6 +34,7 @@ struct header { /* what the device reads first */
 struct slot {
 	struct header *header;
 	volatile uint8_t *status;
+	uint64_t bytes; /* of data */
 };
 
 struct disk {
@@ -44,6 +47,7 @@ struct disk {
 	struct slot slot[BLK_MAX_BATCH];
 	unsigned in_flight;
 	bool failed; /* some request of this batch */
+	uint64_t complained;
 };
 
 static struct disk the_disk;
@@ -64,14 +68,34 @@ static uint64_t phys_of(const struct disk *d, const volatile void *p)
 	return d->arena_phys + (uint64_t)((const volatile uint8_t *)p - d->arena);
 }
 
+static void complain(struct disk *d, const struct slot *s)
+{
+	static const char *const cause[] = {[1] = "I/O error", [2] = "the device cannot do that"};
+	const char *why = *s->status < 3 ? cause[*s->status] : "unknown status";
+	const struct header *h = s->header;
+	uint64_t now = wh_now();
+
+	if (d->complained && now - d->complained < COMPLAIN_NS)
+		return;
+	d->complained = now;
+	if (h->type == REQ_FLUSH)
+		fs_log("disk: flush failed: %s", why);
+	else
+		fs_log("disk: %s of %llu bytes at sector %llu failed: %s",
+		       h->type == REQ_WRITE ? "write" : "read", (unsigned long long)s->bytes,
+		       (unsigned long long)h->sector, why);
+}
+
 static void reap(struct disk *d)
 {
 	struct slot *s;
 
 	while ((s = virtq_pop(&d->q, NULL))) {
 		d->in_flight--;
-		if (*s->status != 0)
+		if (*s->status != 0) {
 			d->failed = true;
+			complain(d, s);
+		}
 	}
 }
 
@@ -113,6 +137,9 @@ static void enqueue(struct disk *d, struct slot *s, enum request_type type, uint
 
 	*s->header = (struct header){.type = type, .sector = sector};
 	*s->status = 0xff;
+	s->bytes = 0;
+	for (unsigned i = 0; i < nseg; i++)
+		s->bytes += seg[1 + i].len;
 	seg[0] = (struct virtio_seg){phys_of(d, s->header), sizeof(*s->header)};
 	seg[1 + nseg] = (struct virtio_seg){phys_of(d, s->status), 1};
 	while (!virtq_add(&d->q, seg, out, nseg + 2 - out, s)) {

@@ -48,6 +48,8 @@ $(FILE_SERVER): $(patsubst servers/file/%.c,$(BUILD)/servers/file-obj/%.o,$(FILE
 FILE_TEST_BIN := $(BUILD)/tests/host/test_bcache $(BUILD)/tests/host/test_fs $(BUILD)/tests/host/test_fs_random \
 	$(BUILD)/tests/host/test_fs_crash $(BUILD)/tests/host/test_fs_corrupt
 HOST_TESTS += $(FILE_TEST_BIN)
+# Run by tests/os/test_durable.py on disks that lost power.
+FILE_REPLAY := $(BUILD)/tests/host/fs_replay
 
 $(BUILD)/tests/host/file-obj/%.o: servers/file/%.c $(call E2FS_LIBS,host)
 	@mkdir -p $(@D)
@@ -57,7 +59,7 @@ $(BUILD)/tests/host/file-obj/%.o: tests/host/%.c $(call E2FS_LIBS,host)
 	@mkdir -p $(@D)
 	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) $(call E2FS_FLAGS,host) -Iservers/file -MMD -MP -c -o $@ $<
 
-$(FILE_TEST_BIN): $(BUILD)/tests/host/%: $(BUILD)/tests/host/file-obj/%.o $(BUILD)/tests/host/file-obj/test_fs_util.o \
+$(FILE_TEST_BIN) $(FILE_REPLAY): $(BUILD)/tests/host/%: $(BUILD)/tests/host/file-obj/%.o $(BUILD)/tests/host/file-obj/test_fs_util.o \
 		$(patsubst servers/file/%.c,$(BUILD)/tests/host/file-obj/%.o,$(FILE_CORE)) $(call E2FS_LIBS,host)
 	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -o $@ $^
 

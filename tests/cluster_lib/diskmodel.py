@@ -203,7 +203,8 @@ class Workload:
             if what[0] != "file" or tree[p][1] == s.data[what[1]]:
                 continue
             got, versions = tree[p][1], [t.data[what[1]] for t in self.states[done:begun + 1] if what[1] in t.data]
-            cut = min(len(v) for v in versions)  # what a truncation under way cut off may read as zeros
+            # What a truncation under way cut off may read as zeros.
+            cut = min((len(b) for a, b in zip(versions, versions[1:]) if len(b) < len(a)), default=len(got))
             for i, byte in enumerate(got):
                 if not any(i < len(v) and v[i] == byte for v in versions) and not (byte == 0 and i >= cut):
                     record = i // RECORD * RECORD
@@ -224,21 +225,22 @@ class Hands:
     """t_disk on a node (or on the host: command), fed with a workload."""
 
     def __init__(self, command):
-        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.failed = []  # what it said of operations that should have worked
 
     def send(self, lines):
-        self.p.stdin.write("".join(f"{line}\n" for line in lines).encode())
-        self.p.stdin.flush()
+        try:
+            self.p.stdin.write("".join(f"{line}\n" for line in lines).encode())
+            self.p.stdin.flush()
+        except BrokenPipeError:  # the node was killed; the answer will be empty
+            pass
 
     def answer(self):
-        return self.p.stdout.readline().decode().strip()
+        """The next answer to a sync; "" if the program is gone."""
+        while (line := self.p.stdout.readline().decode().strip()).startswith("failed"):
+            self.failed.append(line)
+        return line
 
     def do(self, lines):
         self.send(lines)
         return self.answer()
-
-    def end(self):
-        self.p.stdin.close()
-        rest = self.p.stdout.read().decode()
-        self.p.wait(timeout=60)
-        return rest

@@ -117,6 +117,12 @@ def e2fsck(image, *options):
     return r.returncode, r.stdout + r.stderr
 
 
+def journal_start(image):
+    """Where the journal's superblock is, in bytes."""
+    r = subprocess.run(["debugfs", "-R", "bmap <8> 0", image], capture_output=True, text=True, env=SBIN, check=True)
+    return int(r.stdout) * 4096
+
+
 def read_tree(image, directory, scratch):
     """What debugfs finds below a directory of an image: {path: ("dir",) | ("link", target) | ("file", bytes)}."""
     out = f"{scratch}/tree"
