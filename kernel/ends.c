@@ -43,6 +43,12 @@ bool end_stays(const struct ofile *f, u32 own)
 	return is_stream(f) || f->refs > own;
 }
 
+void end_settle(struct ofile *f, u32 own)
+{
+	if (!f->home->used && !end_stays(f, own))
+		end_forget(f);
+}
+
 u64 end_number(struct ofile *f)
 {
 	static u32 serial;

@@ -18,6 +18,8 @@
 bool end_stays(const struct ofile *f, u32 own);
 /* Can it, that is: are its operations among those that can be asked for from afar? */
 bool end_possible(const struct ofile *f);
+/* f may have been an end, and p is about to move, with `own` of its references: if nobody else uses it any more it is none. */
+void end_settle(struct ofile *f, u32 own);
 /* f's number as an end, a new one if need be; 0: no memory. */
 u64 end_number(struct ofile *f);
 /* The end's description, borrowed; NULL: there is none of that number. */

@@ -84,6 +84,8 @@ struct ofile *ofile_new(const struct ofile_ops *ops,
 			u32 flags); /* one reference; NULL: no memory */
 void ofile_ref(struct ofile *f);
 void ofile_put(struct ofile *f);
+/* The description's flags; those in `mask` become `set` first. Or -errno, if they are another node's to give. */
+i64 ofile_flags(struct ofile *f, u32 mask, u32 set);
 /* Borrowed reference, or NULL (EBADF). */
 struct ofile *fd_get(struct proc *p, int fd);
 /* Lowest free descriptor >= min; takes over the reference. -EMFILE (then not). */

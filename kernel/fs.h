@@ -60,6 +60,8 @@ extern const struct ofile_ops regular_ops, directory_ops;
 i64 directory_lseek(struct ofile *f, i64 off, int whence);
 /* Takes over the reference, also on failure. */
 struct ofile *regular_open(struct fobj *f, u32 flags);
+/* At f's offset, which may be at another node. */
+i64 regular_vector(struct ofile *f, const struct linux_iovec *v, u32 n, bool write);
 i64 regular_readv(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
 i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off);
 

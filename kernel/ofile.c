@@ -45,6 +45,14 @@ void ofile_put(struct ofile *f)
 	kfree(f);
 }
 
+i64 ofile_flags(struct ofile *f, u32 mask, u32 set)
+{
+	i64 r = f->end ? far_flags(f, mask, set) : 0;
+	if (!f->end)
+		f->flags = (f->flags & ~mask) | (set & mask);
+	return r < 0 ? r : (i64)f->flags;
+}
+
 struct ofile *fd_get(struct proc *p, int fd)
 {
 	if (file_static_bind && p == current)

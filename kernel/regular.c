@@ -3,6 +3,7 @@
  * Open regular files and directories. Reads come from the page cache where the custodian allows it; writes go
  * through to the custodian, with the user's bytes copied first, so that a bad pointer has no effect there.
  */
+#include "ends.h"
 #include "fs.h"
 #include "frame.h"
 #include "ipc.h"
@@ -143,16 +144,23 @@ i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off
 	return done ? (i64)done : got;
 }
 
+i64 regular_vector(struct ofile *f, const struct linux_iovec *v, u32 n, bool write)
+{
+	if (f->end)
+		return write ? far_write(f, v, n) : far_read(f, v, n);
+	return write ? regular_writev(f, v, n, &f->offset) : regular_readv(f, v, n, &f->offset);
+}
+
 static i64 regular_read(struct ofile *f, u64 ubuf, size_t len)
 {
 	struct linux_iovec v = {ubuf, len};
-	return regular_readv(f, &v, 1, &f->offset);
+	return regular_vector(f, &v, 1, false);
 }
 
 static i64 regular_write(struct ofile *f, u64 ubuf, size_t len)
 {
 	struct linux_iovec v = {ubuf, len};
-	return regular_writev(f, &v, 1, &f->offset);
+	return regular_vector(f, &v, 1, true);
 }
 
 static i64 regular_pread(struct ofile *f, u64 ubuf, size_t len, u64 off)
@@ -172,6 +180,9 @@ static i64 regular_lseek(struct ofile *f, i64 off, int whence)
 	i64 base = 0;
 	struct fs_attr a;
 	if (whence == SEEK_CUR) {
+		i64 err = f->end ? far_tell(f, &f->offset) : 0;
+		if (err)
+			return err;
 		base = (i64)f->offset;
 	} else if (whence == SEEK_END) {
 		int err = fobj_fstat(f->fobj, &a);
@@ -187,7 +198,8 @@ static i64 regular_lseek(struct ofile *f, i64 off, int whence)
 	if (to < 0)
 		return -EINVAL;
 	f->offset = (u64)to;
-	return to;
+	i64 err = f->end ? far_seek(f, (u64)to) : 0;
+	return err ? err : to;
 }
 
 static int held_stat(struct ofile *f, struct fs_attr *a)

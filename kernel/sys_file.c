@@ -107,8 +107,7 @@ static i64 do_vector(const u64 *arg, bool write)
 		if ((i64)v[i].len < 0 || (i64)(sum += v[i].len) < 0)
 			r = -EINVAL;
 	if (!r && f->ops == &regular_ops)
-		r = write ? regular_writev(f, v, n, &f->offset)
-			  : regular_readv(f, v, n, &f->offset);
+		r = regular_vector(f, v, n, write);
 	else if (!r)
 		r = each_buffer(f, v, n, write);
 	if (v != few)
@@ -160,8 +159,7 @@ i64 sys_ioctl(const u64 *arg)
 		u32 on;
 		if (copy_from_user(&on, arg[2], sizeof on))
 			return -EFAULT;
-		f->flags = on ? f->flags | O_NONBLOCK : f->flags & ~O_NONBLOCK;
-		return 0;
+		return MIN(ofile_flags(f, O_NONBLOCK, on ? O_NONBLOCK : 0), 0l);
 	}
 	i64 r = f->ops->ioctl ? f->ops->ioctl(f, cmd, arg[2]) : -ENOTTY;
 	return noted(arg, V_ioctl, r);
@@ -347,6 +345,7 @@ i64 sys_fcntl(const u64 *arg)
 {
 	int fd = (int)arg[0];
 	struct ofile *f = fd_get(current, fd);
+	i64 r;
 	if (!f)
 		return -EBADF;
 	switch ((int)arg[1]) {
@@ -361,11 +360,10 @@ i64 sys_fcntl(const u64 *arg)
 		current->u->cloexec[fd] = arg[2] & FD_CLOEXEC;
 		return 0;
 	case F_GETFL:
-		return (i64)(f->flags | (f->fobj ? O_LARGEFILE : 0));
+		r = ofile_flags(f, 0, 0);
+		return r < 0 ? r : r | (f->fobj ? O_LARGEFILE : 0);
 	case F_SETFL:
-		f->flags = (f->flags & ~(O_APPEND | O_NONBLOCK)) |
-			   ((u32)arg[2] & (O_APPEND | O_NONBLOCK));
-		return 0;
+		return MIN(ofile_flags(f, O_APPEND | O_NONBLOCK, (u32)arg[2]), 0l);
 	case F_GETLK:
 	case F_SETLK:
 	case F_SETLKW:

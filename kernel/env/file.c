@@ -11,6 +11,7 @@
  * may not wait for a custodian).
  */
 #include "env/rows.h"
+#include "ends.h"
 #include "fs.h"
 #include "lib.h"
 #include "proc.h"
@@ -54,6 +55,9 @@ static void view_fd(const struct proc *p, int fd, struct text *out)
 			    : f->fobj->bound ? ""
 					     : ", not yet bound");
 	}
+	if (f->end)
+		text_printf(out, "; %s on node %u", f->fobj ? "its offset is" : "it stays",
+			    f->end->tree);
 	if (v->marked)
 		text_printf(out, "; marked: %s() = %ld", syscall_rows[v->last_nr].name, v->dup);
 	text_printf(out, "\n");
@@ -208,7 +212,7 @@ static int file_verdict(struct proc *p, u32 node, struct text *why)
 {
 	for (int fd = 0; fd < NOFILE; fd++) {
 		const struct ofile *f = p->u->ofile[fd];
-		if (!f || dev_is_stateless(f))
+		if (!f || dev_is_stateless(f) || f->end || end_possible(f))
 			continue;
 		if (!f->ops->movable) {
 			refuse(p, fd, node, "it belongs to this node",
@@ -220,7 +224,7 @@ static int file_verdict(struct proc *p, u32 node, struct text *why)
 		if (f->refs > own_refs(p, f)) {
 			char because[64];
 			struct text t = TEXT(because, sizeof because);
-			text_printf(&t, "its offset is shared with process %d", sharer(p, f));
+			text_printf(&t, "its position is shared with process %d", sharer(p, f));
 			refuse(p, fd, node, because, "open the file in the process itself", why);
 			return -EPERM;
 		}
@@ -230,7 +234,7 @@ static int file_verdict(struct proc *p, u32 node, struct text *why)
 
 const struct env_class env_file = {
 	.name = "file",
-	.version = 2,
+	.version = 3,
 	.init = file_init,
 	.fork = file_fork,
 	.exec = file_exec,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class File in motion. Packed form (version 2), all counts u32:
- *   held files   n, each {tree, u64 hold, path, struct fs_attr}   of descriptors and of mapped regions, each once
- *   open files   n, each {held file number, or NO_FILE and a device name; flags, u64 offset, u64 dircookie, lock}
+ * Class File in motion. Packed form (version 3), all counts u32:
+ *   held files   n, each {tree, u64 hold, path, struct fs_attr}   of descriptors and of mapped regions, each once; and
+ *                open files that stay at their home (ends.h), named like a hold there
+ *   open files   n, each {held file number, or NO_FILE and a device name; number of the end, or NO_FILE; flags, u64 offset,
+ *                u64 dircookie, lock}
  *   descriptors  n, each {fd, open file number, cloexec, struct fview}
  *   cwd, program, arguments (bytes), umask
  *   files with record locks of its   n, each struct flocked
@@ -13,6 +15,7 @@
  * the same hold and ended in between, its FS_CLOSE would end the node's ownership under the newcomer.
  */
 #include "env/filemove.h"
+#include "ends.h"
 #include "fs.h"
 #include "proc.h"
 
@@ -22,20 +25,40 @@
 /* ---- what a process holds ---- */
 
 struct held {
-	struct fobj *f[MAX_HELD];
+	struct {
+		struct fobj *f; /* held at its custodian, or the end of another node's open file */
+		struct ofile *
+			home; /* or an open file of this node that stays, or to which the process comes home */
+	} row[MAX_HELD];
 	u32 n;
 	bool more; /* than fit */
 };
 
-static void held_add(struct held *h, struct fobj *f)
+static void held_add(struct held *h, struct fobj *f, struct ofile *home)
 {
 	for (u32 i = 0; i < h->n; i++)
-		if (h->f[i] == f)
+		if (h->row[i].f == f && h->row[i].home == home)
 			return;
-	if (h->n < MAX_HELD)
-		h->f[h->n++] = f;
-	else
+	if (h->n == MAX_HELD) {
 		h->more = true;
+		return;
+	}
+	h->row[h->n].f = f;
+	h->row[h->n++].home = home;
+}
+
+static u32 own_refs(const struct ublock *u, const struct ofile *f)
+{
+	u32 n = 0;
+	for (int fd = 0; fd < NOFILE; fd++)
+		n += u->ofile[fd] == f;
+	return n;
+}
+
+/* Once it has been packed as one that stays it is one, even if those who shared it end meanwhile. */
+static bool stays(const struct ublock *u, const struct ofile *f)
+{
+	return f->home || end_stays(f, own_refs(u, f));
 }
 
 static struct held *held_by(const struct proc *p)
@@ -43,13 +66,19 @@ static struct held *held_by(const struct proc *p)
 	struct held *h = kmalloc(sizeof *h);
 	if (!h)
 		return NULL;
-	for (int fd = 0; fd < NOFILE; fd++)
-		if (p->u->ofile[fd] && p->u->ofile[fd]->fobj)
-			held_add(h, p->u->ofile[fd]->fobj);
+	for (int fd = 0; fd < NOFILE; fd++) {
+		struct ofile *f = p->u->ofile[fd];
+		if (f && f->fobj)
+			held_add(h, f->fobj, NULL);
+		if (f && f->end)
+			held_add(h, f->end, NULL);
+		else if (f && stays(p->u, f))
+			held_add(h, NULL, f);
+	}
 	if (p->vm)
 		list_for_each(r, &p->vm->regions, struct region, link)
 			if (r->file)
-				held_add(h, r->file);
+				held_add(h, r->file, NULL);
 	return h;
 }
 
@@ -57,20 +86,57 @@ u32 file_holds(struct proc *p, struct wh_hold *rows, u32 max)
 {
 	struct held *h = held_by(p);
 	u32 n = h ? h->n : 0;
-	for (u32 i = 0; i < n && i < max; i++)
-		rows[i] = (struct wh_hold){.tree = h->f[i]->tree, .hold = h->f[i]->hold};
+	for (u32 i = 0; i < n && i < max; i++) {
+		const struct fobj *f = h->row[i].f;
+		rows[i] = f ? (struct wh_hold){.tree = f->tree, .hold = f->hold}
+			    : (struct wh_hold){.tree = node_id.node,
+					       .hold = end_number(h->row[i].home)};
+	}
 	kfree(h);
 	return n;
 }
 
 /* ---- pack ---- */
 
-static u32 index_of(const struct held *h, const struct fobj *f)
+static u32 index_of(const struct held *h, const struct fobj *f, const struct ofile *home)
 {
 	for (u32 i = 0; i < h->n; i++)
-		if (h->f[i] == f)
+		if (h->row[i].f == f && h->row[i].home == home)
 			return i;
 	return NO_FILE;
+}
+
+/* What fstat says of an open file that stays; a pipe's owner is whoever asks, so the process itself. */
+static struct fs_attr attr_of(const struct proc *p, struct ofile *f)
+{
+	struct fs_attr a = {0};
+	if (f->fobj)
+		return f->fobj->attr;
+	f->ops->stat(f, &a);
+	if (f->ops->cls == CLASS_PIPE) {
+		a.uid = p->u->names.euid;
+		a.gid = p->u->names.egid;
+	}
+	return a;
+}
+
+/* false: no memory. */
+static bool pack_held(const struct proc *p, const struct held *h, struct blob *b)
+{
+	blob_put_u32(b, h->n);
+	for (u32 i = 0; i < h->n; i++) {
+		const struct fobj *f = h->row[i].f;
+		struct ofile *home = h->row[i].home;
+		struct fs_attr attr = f ? f->attr : attr_of(p, home);
+		u64 hold = f ? f->hold : end_number(home);
+		if (!hold)
+			return false;
+		blob_put_u32(b, f ? f->tree : node_id.node);
+		blob_put_u64(b, hold);
+		blob_put_str(b, f ? f->path : home->fobj ? home->fobj->path : home->ops->kind);
+		blob_put(b, &attr, sizeof attr);
+	}
+	return true;
 }
 
 /* The open files of the descriptor table, each once, in *list; returns how many. */
@@ -109,6 +175,9 @@ static void pack_fds(const struct ublock *u, struct ofile *const *list, struct b
 int file_pack(struct proc *p, struct blob *b)
 {
 	const struct ublock *u = p->u;
+	for (int fd = 0; fd < NOFILE; fd++)
+		if (u->ofile[fd] && u->ofile[fd]->home)
+			end_settle(u->ofile[fd], own_refs(u, u->ofile[fd]));
 	struct held *h = held_by(p);
 	struct ofile **list = kmalloc(NOFILE * sizeof *list);
 	if (!h || !list || h->more) {
@@ -117,23 +186,23 @@ int file_pack(struct proc *p, struct blob *b)
 		kfree(list);
 		return err;
 	}
-	blob_put_u32(b, h->n);
-	for (u32 i = 0; i < h->n; i++) {
-		blob_put_u32(b, h->f[i]->tree);
-		blob_put_u64(b, h->f[i]->hold);
-		blob_put_str(b, h->f[i]->path);
-		blob_put(b, &h->f[i]->attr, sizeof h->f[i]->attr);
+	if (!pack_held(p, h, b)) {
+		kfree(h);
+		kfree(list);
+		return -ENOMEM;
 	}
 	u32 n = distinct(u, list);
 	blob_put_u32(b, n);
 	for (u32 i = 0; i < n; i++) {
 		const struct ofile *f = list[i];
-		blob_put_u32(b, f->fobj ? index_of(h, f->fobj) : NO_FILE);
+		bool home = !f->end && stays(u, f);
+		blob_put_u32(b, f->fobj ? index_of(h, f->fobj, NULL) : NO_FILE);
 		blob_put_str(b, f->fobj ? "" : f->ops->kind);
+		blob_put_u32(b, f->end || home ? index_of(h, f->end, home ? f : NULL) : NO_FILE);
 		blob_put_u32(b, f->flags);
 		blob_put_u64(b, f->offset);
 		blob_put_u64(b, f->dircookie);
-		blob_put_u32(b, f->locked);
+		blob_put_u32(b, home ? 0 : f->locked);
 	}
 	pack_fds(u, list, b);
 	blob_put_str(b, u->cwd ? u->cwd : "/");
@@ -171,7 +240,10 @@ static void arrival_free(struct arrival *a)
 {
 	list_remove(&a->link);
 	for (u32 i = 0; i < a->held.n; i++)
-		fobj_put(a->held.f[i]);
+		if (a->held.row[i].f)
+			fobj_put(a->held.row[i].f);
+		else
+			ofile_put(a->held.row[i].home);
 	kfree(a);
 }
 
@@ -185,11 +257,13 @@ void file_forget_arrival(struct proc *p)
 struct fobj *fobj_for_hold(struct proc *p, u32 tree, u64 hold)
 {
 	struct arrival *a = arrival_of(p);
-	for (u32 i = 0; a && i < a->held.n; i++)
-		if (a->held.f[i]->tree == tree && a->held.f[i]->hold == hold) {
-			fobj_ref(a->held.f[i]);
-			return a->held.f[i];
+	for (u32 i = 0; a && i < a->held.n && !(hold & FS_END_BIT); i++) {
+		struct fobj *f = a->held.row[i].f;
+		if (f && f->tree == tree && f->hold == hold) {
+			fobj_ref(f);
+			return f;
 		}
+	}
 	return NULL;
 }
 
@@ -212,11 +286,40 @@ void file_bind_arrived(struct proc *p)
 	a->resumed = false; /* binding is itself a use */
 	/* An error comes again at the file's first use, where it can be told. */
 	for (u32 i = 0; i < a->held.n; i++)
-		fobj_bind(a->held.f[i]);
+		if (a->held.row[i].f)
+			fobj_bind(a->held.row[i].f);
 	arrival_free(a);
 }
 
 /* ---- unpack ---- */
+
+/* An end: the open file itself if this is its home. */
+static int arrive_end(struct held *h, u32 tree, u64 hold, const char *path,
+		      const struct fs_attr *attr)
+{
+	if (tree == node_id.node) {
+		struct ofile *home = end_find(hold);
+		if (!home)
+			return -EINVAL;
+		ofile_ref(home);
+		h->row[h->n++].home = home;
+		return 0;
+	}
+	struct fobj *f = fobj_arrive(tree, hold, path, attr);
+	if (!f)
+		return -ENOMEM;
+	f->bound = true; /* there is nothing to compare: it has never been anywhere else */
+	h->row[h->n++].f = f;
+	return 0;
+}
+
+static bool attr_possible(u64 hold, const char *path, const struct fs_attr *attr)
+{
+	u32 type = attr->mode & S_IFMT;
+	if (hold & FS_END_BIT)
+		return type == S_IFREG || type == S_IFIFO || type == S_IFCHR;
+	return hold && path[0] == '/' && (type == S_IFREG || type == S_IFDIR);
+}
 
 static int unpack_held(struct arrival *a, struct blob *b)
 {
@@ -229,10 +332,11 @@ static int unpack_held(struct arrival *a, struct blob *b)
 		u64 hold = blob_get_u64(b);
 		blob_get_str(b, path, PATH_CAP);
 		blob_get(b, &attr, sizeof attr);
-		if (b->bad || !tree || tree > WH_MAX_NODES || !hold || path[0] != '/' ||
-		    (!S_ISREG(attr.mode) && !S_ISDIR(attr.mode)))
+		if (b->bad || !tree || tree > WH_MAX_NODES || !attr_possible(hold, path, &attr))
 			err = -EINVAL;
-		else if (!(a->held.f[i] = fobj_arrive(tree, hold, path, &attr)))
+		else if (hold & FS_END_BIT)
+			err = arrive_end(&a->held, tree, hold, path, &attr);
+		else if (!(a->held.row[i].f = fobj_arrive(tree, hold, path, &attr)))
 			err = -ENOMEM;
 		else
 			a->held.n++;
@@ -241,21 +345,54 @@ static int unpack_held(struct arrival *a, struct blob *b)
 	return err;
 }
 
+/* Of an open file that stays: itself, if this is its home; else what stands for it here. */
+static struct ofile *unpack_end(const struct held *h, u32 end, struct fobj *contents, u32 flags)
+{
+	struct ofile *f = h->row[end].home;
+	struct fobj *e = h->row[end].f;
+	if (f) {
+		if (!f->fobj != !contents)
+			return NULL;
+		ofile_ref(f);
+		return f;
+	}
+	if (!e || !(e->hold & FS_END_BIT) || S_ISREG(e->attr.mode) != (contents != NULL))
+		return NULL;
+	fobj_ref(e);
+	if (!contents)
+		return far_open(e, flags);
+	fobj_ref(contents);
+	f = regular_open(contents, flags);
+	if (f)
+		f->end = e;
+	else
+		fobj_put(e);
+	return f;
+}
+
 static struct ofile *unpack_ofile(const struct arrival *a, struct blob *b)
 {
 	char device[16];
 	u32 index = blob_get_u32(b);
 	blob_get_str(b, device, sizeof device);
+	u32 end = blob_get_u32(b);
 	u32 flags = blob_get_u32(b);
 	u64 offset = blob_get_u64(b), cookie = blob_get_u64(b);
 	u32 locked = blob_get_u32(b);
 	if (b->bad || flags & ~O_KEPT || offset >> 63 || locked > LOCK_EX ||
-	    (index != NO_FILE && index >= a->held.n))
+	    (index != NO_FILE && index >= a->held.n) || (end != NO_FILE && end >= a->held.n))
 		return NULL;
 	struct ofile *f = NULL;
-	if (index != NO_FILE) {
-		fobj_ref(a->held.f[index]);
-		f = regular_open(a->held.f[index], flags);
+	struct fobj *contents = index != NO_FILE ? a->held.row[index].f : NULL;
+	if (index != NO_FILE && (!contents || contents->hold & FS_END_BIT))
+		return NULL;
+	if (end != NO_FILE) {
+		f = unpack_end(&a->held, end, contents, flags);
+		if (!f || a->held.row[end].home)
+			return f; /* at home it is as others have left it */
+	} else if (contents) {
+		fobj_ref(contents);
+		f = regular_open(contents, flags);
 	} else {
 		f = dev_device(device, flags);
 		if (f && !dev_is_stateless(f)) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class Pipe. A pipe is 64 kB of page frames in this node's memory between two open files; its ends cannot be kept
- * from another node yet, so the file class refuses a process that holds one (ofile_ops.movable, rule `local`).
+ * Class Pipe. A pipe is 64 kB of page frames in this node's memory between two open files. It stays here when a process that
+ * holds an end moves, and the process uses it from afar (ends.h): so the rule `local` is kept.
  * Closing the last end unmarks: nothing then remains that the process could compare.
  */
 #include "env/rows.h"
-#include "file.h"
+#include "ends.h"
 #include "frame.h"
 #include "poll.h"
 #include "proc.h"
@@ -51,6 +51,12 @@ static void remember_server(struct pipe *p)
 {
 	if (current->privileged && current->service)
 		p->servers |= 1u << current->service;
+}
+
+/* A process of another node does its waiting there (far.c). */
+static bool never_waits(const struct ofile *f)
+{
+	return (f->flags & O_NONBLOCK_) || end_asker();
 }
 
 static void free_frame(struct pipe *p, u32 i)
@@ -102,7 +108,7 @@ static i64 pipe_read(struct ofile *f, u64 ubuf, size_t len)
 	remember_server(p);
 	if (len == 0)
 		return 0;
-	i64 there = await_bytes(p, f->flags & O_NONBLOCK_);
+	i64 there = await_bytes(p, never_waits(f));
 	if (there <= 0)
 		return there;
 	size_t done = 0;
@@ -169,7 +175,7 @@ static i64 fill(struct pipe *p, u64 ubuf, size_t len)
 static i64 pipe_write(struct ofile *f, u64 ubuf, size_t len)
 {
 	struct pipe *p = f->data;
-	bool nonblock = f->flags & O_NONBLOCK_;
+	bool nonblock = never_waits(f);
 	size_t done = signal_resumed();
 	remember_server(p);
 	while (done < len) {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Class Tty: the node's console on COM1. A terminal belongs to its node: a process that holds it open is refused by
- * the file class (rule `local`), and so is the leader of the session it controls, whose exit must hang it up.
+ * Class Tty: the node's console on COM1. A terminal belongs to its node: a process that holds it open uses it from afar (ends.h)
+ * when it has moved. The leader of the session it controls, whose exit must hang it up, does not move (rule `local`).
  * Sessions and groups are cluster-unique numbers, so a session whose members moved away stays one session.
  */
 #include "env/rows.h"
-#include "file.h"
+#include "ends.h"
 #include "ldisc.h"
 #include "poll.h"
 #include "proc.h"
@@ -86,9 +86,29 @@ void tty_init(void)
 
 /* ---- sessions ---- */
 
+/* Who uses the terminal: the process that runs, or one that is on another node (ends.h). */
 static const struct unames *me(void)
 {
-	return &current->u->names;
+	static struct unames far;
+	const struct fs_end *q = end_asker();
+	if (!q)
+		return &current->u->names;
+	far.pid = q->pid;
+	far.pgid = q->pgid;
+	far.sid = q->sid;
+	far.euid = ~0u; /* not what only root may */
+	return &far;
+}
+
+static bool is_deaf(int sig)
+{
+	const struct fs_end *q = end_asker();
+	return q ? q->deaf & (sig == SIGTTIN ? 1 : 2) : signal_is_deaf(current_thread, sig);
+}
+
+static bool never_waits(const struct ofile *f)
+{
+	return (f->flags & O_NONBLOCK_) || end_asker();
 }
 
 static bool is_mine(void)
@@ -99,9 +119,10 @@ static bool is_mine(void)
 /* May current go on with an access that its group, in the background, would be stopped for by `sig`? */
 static i64 check_background(int sig)
 {
-	if (!is_mine() || current->privileged || tty.pgid == me()->pgid || !tty.pgid)
+	bool server = current->privileged && !end_asker();
+	if (!is_mine() || server || tty.pgid == me()->pgid || !tty.pgid)
 		return 0;
-	if (signal_is_deaf(current_thread, sig))
+	if (is_deaf(sig))
 		return sig == SIGTTIN ? -EIO : 0;
 	if (signal_group_orphaned(me()->pgid, me()->sid))
 		return -EIO;
@@ -176,7 +197,7 @@ static i64 await_input(const struct ofile *f, size_t len)
 		if (there >= MIN((size_t)min, len) && (there || !min) &&
 		    (min || there || !t->cc[VTIME]))
 			return 0;
-		if (f->flags & O_NONBLOCK_)
+		if (never_waits(f))
 			return there ? 0 : -EAGAIN;
 		if (there != before) {
 			since = now_ns();
@@ -230,7 +251,7 @@ static i64 tty_write(struct ofile *f, u64 ubuf, size_t len)
 	}
 	while (done < len) {
 		if (uart_room() < LDISC_EXPANSION) {
-			if (f->flags & O_NONBLOCK_)
+			if (never_waits(f))
 				return done ? (i64)done : -EAGAIN;
 			if (wait_on(&tty.write_wait, NO_DEADLINE, true) == -EINTR)
 				return signal_interrupted(done);
@@ -249,7 +270,7 @@ static i64 tty_write(struct ofile *f, u64 ubuf, size_t len)
 /* Output that was written is on its way before the call returns. */
 static i64 drain(void)
 {
-	while (uart_unsent())
+	while (uart_unsent() && !end_asker())
 		if (wait_on(&tty.write_wait, now_ns() + VTIME_UNIT_NS, true) == -EINTR)
 			return -ERESTARTSYS;
 	return 0;

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Class File in motion (kernel/env/filemove.c): what is packed arrives; damaged bytes are refused and nothing leaks. */
+/* Class File in motion (kernel/env/filemove.c, ends.c): what is packed arrives, or stays and is found again at home; damaged
+ * bytes are refused and nothing leaks. */
+#include "ends.h"
 #include "env/filemove.h"
 #include "fs.h"
 #include "proc.h"
+#include "usercopy.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +14,19 @@
 
 struct proc *current;
 bool file_static_bind;
-struct wh_identity node_id = {.node = 2, .nodes = 3};
+enum { HERE = 2, THERE = 3 };
+struct wh_identity node_id = {.node = HERE, .nodes = 3, .incarnation = 9};
 static u64 fobjs, ofiles;
 const struct ofile_ops regular_ops = {.kind = "file", .movable = true};
 const struct ofile_ops directory_ops = {.kind = "directory", .movable = true};
+static int pipe_attr(struct ofile *f, struct fs_attr *a)
+{
+	(void)f;
+	*a = (struct fs_attr){.ino = 4, .mode = S_IFIFO | 0600};
+	return 0;
+}
+static const struct ofile_ops pipe_ops = {.kind = "pipe", .cls = CLASS_PIPE, .stat = pipe_attr};
+static const struct ofile_ops far_ops = {.kind = "pipe", .cls = CLASS_PIPE, .movable = true};
 static const struct ofile_ops null_ops = {.kind = "null", .movable = true};
 
 void *kmalloc(size_t n)
@@ -69,6 +81,22 @@ struct ofile *dev_device(const char *name, u32 flags)
 {
 	return strcmp(name, "null") ? NULL : new_file(&null_ops, NULL, flags);
 }
+struct ofile *far_open(struct fobj *end, u32 flags)
+{
+	struct ofile *f = new_file(&far_ops, NULL, flags);
+	f->end = end;
+	return f;
+}
+int copy_from_user(void *to, u64 from, size_t n)
+{
+	(void)to, (void)from, (void)n;
+	abort();
+}
+int copy_to_user(u64 to, const void *from, size_t n)
+{
+	(void)to, (void)from, (void)n;
+	abort();
+}
 bool dev_is_stateless(const struct ofile *f)
 {
 	return f->ops == &null_ops;
@@ -83,6 +111,10 @@ void ofile_put(struct ofile *f)
 		return;
 	if (f->fobj)
 		fobj_put(f->fobj);
+	if (f->end)
+		fobj_put(f->end);
+	if (f->home)
+		end_forget(f);
 	free(f);
 	ofiles--;
 }
@@ -106,13 +138,15 @@ static void proc_end(struct proc *p)
 	free(p->u->cwd);
 	free(p->u->exe);
 	free(p->u->cmdline);
+	free(p->u->flocked);
 	free(p->u);
 	free(p->vm);
 }
 
 static struct region text;
 
-/* fd 0 null, 3 a file in the middle with a lock, 4 its dup (close on exec), 7 a directory; text of the program. */
+/* fd 0 null, 3 a file in the middle with a lock, 4 its dup (close on exec), 5 a pipe, 6 a file whose offset another process
+ * shares, 7 a directory; text of the program. */
 static void proc_fill(struct proc *p)
 {
 	struct fs_attr reg = {.ino = 12, .gen = 5, .size = 100, .mode = S_IFREG | 0644};
@@ -126,6 +160,10 @@ static void proc_fill(struct proc *p)
 	u->ofile[3]->locked = LOCK_EX;
 	u->cloexec[4] = 1;
 	u->fview[3] = (struct fview){.fmarker = 1, .marked = 1, .last_nr = V_read, .dup = 41};
+	u->ofile[5] = new_file(&pipe_ops, NULL, O_WRONLY);
+	u->ofile[6] = regular_open(fobj_arrive(1, 78, "/tmp/y", &reg), O_RDWR);
+	u->ofile[6]->refs = 2;
+	u->ofile[6]->offset = 17;
 	u->ofile[7] = regular_open(fobj_arrive(2, 5, "/etc", &dir), O_RDONLY | O_DIRECTORY);
 	u->ofile[7]->dircookie = 9;
 	u->cwd = strdup("/n/2/etc");
@@ -161,6 +199,28 @@ static bool same(const struct ublock *u)
 	       u->umask == 027;
 }
 
+/* On another node something stands for what stayed. */
+static bool is_far(const struct ofile *f, u64 hold)
+{
+	return f && f->end && f->end->tree == HERE && f->end->hold & FS_END_BIT && f->end->bound &&
+	       (hold ? f->fobj && f->fobj->hold == hold : !f->fobj);
+}
+
+static void check_home(struct proc *p, u8 *image, size_t len)
+{
+	struct proc q;
+	u32 before = p->u->ofile[5]->refs;
+	proc_new(&q);
+	struct blob r = BLOB(image, len);
+	check("unpack at home", file_unpack(&q, &r) == 0 && same(q.u), "differs");
+	check("there it is the open file itself",
+	      q.u->ofile[5] == p->u->ofile[5] && q.u->ofile[6] == p->u->ofile[6] &&
+		      q.u->ofile[6]->offset == 17,
+	      "it is not");
+	proc_end(&q);
+	check("and is let go", p->u->ofile[5]->refs == before, "it is not");
+}
+
 static size_t check_round_trip(u8 *image, size_t cap)
 {
 	struct proc p, q;
@@ -169,10 +229,14 @@ static size_t check_round_trip(u8 *image, size_t cap)
 	proc_fill(&p);
 	struct blob b = BLOB(image, cap);
 	check("pack", file_pack(&p, &b) == 0 && !b.bad, "failed");
-	check("holds are unique", file_holds(&p, rows, 8) == 3, "not 3");
+	check("holds are unique", file_holds(&p, rows, 8) == 6, "not 6");
+	check_home(&p, image, b.pos);
+	node_id.node = THERE;
 	proc_new(&q);
 	struct blob r = BLOB(image, b.pos);
 	check("unpack", file_unpack(&q, &r) == 0 && r.pos == b.pos && same(q.u), "differs");
+	check("what stays is used from afar", is_far(q.u->ofile[5], 0) && is_far(q.u->ofile[6], 78),
+	      "it is not");
 	struct fobj *t = fobj_for_hold(&q, 2, 6);
 	check("a region finds its file",
 	      t && !strcmp(t->path, "/bin/x") && !fobj_for_hold(&q, 2, 7), "does not");
@@ -183,6 +247,7 @@ static size_t check_round_trip(u8 *image, size_t cap)
 		fobj_put(t);
 	proc_end(&q);
 	fobj_put(text.file);
+	p.u->ofile[6]->refs--; /* the other process */
 	proc_end(&p);
 	check("nothing leaks", !fobjs && !ofiles, "references left");
 	return b.pos;
