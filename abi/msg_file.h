@@ -125,8 +125,10 @@ struct fs_wrote {
 	uint64_t size; /* of the file afterwards */
 	struct fs_version version;
 };
+#define FS_READDIR_ATTR 1u /* fs_io.flags: tell the kernel what the entries are (wh_facts) */
 struct fs_dir {
 	uint64_t cookie; /* for the next FS_READDIR */
+	uint64_t end;	 /* nothing comes behind it, as long as the directory has this counter in its version; 0: more */
 };
 struct fs_path {
 	uint32_t tree, flags, mode;
@@ -203,6 +205,24 @@ struct fs_end_done {
 	uint64_t value;
 	uint32_t flags; /* O_NONBLOCK and O_APPEND of the description */
 	uint32_t ready; /* POLL* */
+};
+
+/*
+ * What the file server tells the kernel of its own tree (wh_facts): the kernel answers from it as long as nothing newer is
+ * said. Told before the request is answered that found or changed it, by whomever it came.
+ */
+enum fs_fact_kind {
+	FACT_INODE = 1, /* these are its attributes now; of a symbolic link, perhaps, its target in `name` */
+	FACT_NAME = 2,	/* in directory dir (its number and generation) `name` means inode ino; 0: nothing */
+	FACT_GONE = 3,	/* inode ino is free */
+};
+#define FACT_NAME_MAX 64 /* bytes; longer names are not told */
+struct fs_fact {
+	uint32_t kind, dir, dir_gen, ino;
+	uint32_t len; /* of name */
+	uint32_t pad_;
+	char name[FACT_NAME_MAX];
+	struct fs_attr attr;
 };
 
 /* FILE service wh_ctl ops (text answer): counters of the server, for baseline tests. */

@@ -24,10 +24,18 @@ struct fobj {
 	bool bound; /* false after migration until first use (dynamic instantiation, Fig. 6) */
 	u8 bad;	    /* the custodian could not bind it: errno, else 0 */
 	struct vnode *vnode; /* NULL unless cacheable */
-	struct waitq ready; /* an end (ends.h): its far users wait here for news */
-	u32 news;	    /* how often there were */
+	struct waitq ready;  /* an end (ends.h): its far users wait here for news */
+	u32 news;	     /* how often there were */
 	u64 checked_ns; /* another node's file, cached: when its custodian last said it is unchanged */
 	struct list link; /* all fobjs of this node (fobj.c) */
+
+	/* Kept after its last use (idle.c). */
+	bool lone; /* only this node has ever used the hold, and nothing was locked through it */
+	u32 open_flags; /* how it was opened */
+	u64 idle_since;
+	struct list idle;
+	u64 told; /* a directory: when it was read to its end and the kernel told of all entries, as a sum that only grows: 1 +
+		   * the counter of its version + known_forgotten() (regular.c) */
 };
 struct fobj *fobj_open(u32 tree, const char *path, u32 flags, u32 mode, int *err);
 void fobj_ref(struct fobj *f);
@@ -76,9 +84,11 @@ struct ofile {
 	void *data;	   /* pipe, tty, proc entry ... */
 	u64 offset;
 	u64 dircookie;
+	u64 dirend; /* 1 + the counter in the directory's version for which no entry lies behind dircookie; 0: not known */
 	u32 locked; /* LOCK_SH/LOCK_EX held through this description */
 	struct end *home; /* it is, or was, used from other nodes (ends.c) */
-	struct fobj *end; /* far: the description is another node's; pipe, terminal, or only the offset (far.c) */
+	struct fobj *
+		end; /* far: the description is another node's; pipe, terminal, or only the offset (far.c) */
 };
 struct ofile *ofile_new(const struct ofile_ops *ops,
 			u32 flags); /* one reference; NULL: no memory */

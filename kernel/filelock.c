@@ -55,6 +55,7 @@ i64 sys_flock(const u64 *arg)
 	ofile_ref(f);
 	for (;;) {
 		struct fs_hold_set set = {.op = op};
+		f->fobj->lone = false;
 		struct wh_msg m;
 		u64 since = freed;
 		r = MIN(fobj_request(f->fobj, FS_FLOCK, &set, &m), 0);
@@ -135,6 +136,7 @@ static i64 ask(struct fobj *f, struct fs_lock *q)
 	int err = fobj_bind(f);
 	if (err)
 		return err;
+	f->lone = false;
 	q->tree = f->tree;
 	q->owner = node_id.node;
 	q->hold = f->hold;

@@ -7,6 +7,7 @@
 #include "fs.h"
 #include "frame.h"
 #include "ipc.h"
+#include "known.h"
 #include "lib.h"
 #include "proc.h"
 
@@ -15,7 +16,7 @@ static u64 fobj_count;
 
 u64 counters_fobjs(void)
 {
-	return fobj_count;
+	return fobj_count - idle_count();
 }
 
 /* ---- transfer buffers: one large one is kept, since most readers and writers come one at a time ---- */
@@ -107,6 +108,7 @@ static struct fobj *fobj_new(u32 tree, const char *path)
 	f->tree = tree;
 	f->path = copy;
 	waitq_init(&f->ready);
+	list_init(&f->idle);
 	list_push_back(&all_fobjs, &f->link);
 	fobj_count++;
 	return f;
@@ -135,6 +137,12 @@ static void learn(struct fobj *f, const struct fs_opened *o)
 
 struct fobj *fobj_open_path(struct path *path, u32 flags, u32 mode, int *err)
 {
+	bool own = path->tree == node_id.node;
+	struct fobj *kept = own ? idle_take(path->name, flags) : NULL;
+	if (kept) {
+		strlcpy(path->name, kept->path, PATH_CAP);
+		return kept;
+	}
 	/* Made first: after the custodian has granted the hold nothing may fail. */
 	struct fobj *f = fobj_new(path->tree, "");
 	char *name = kmalloc(PATH_CAP);
@@ -157,6 +165,8 @@ struct fobj *fobj_open_path(struct path *path, u32 flags, u32 mode, int *err)
 	kfree(f->path);
 	f->path = name;
 	f->hold = WH_BODY(&m, struct fs_opened)->hold;
+	f->lone = own && !(flags & O_PATH);
+	f->open_flags = flags;
 	learn(f, WH_BODY(&m, struct fs_opened));
 	return f;
 fail:
@@ -187,6 +197,7 @@ struct fobj *fobj_arrive(u32 tree, u64 hold, const char *path, const struct fs_a
 	list_for_each(x, &all_fobjs, struct fobj, link)
 		if (x->tree == tree && x->hold == hold && hold) {
 			fobj_ref(x);
+			x->lone = false;
 			return x;
 		}
 	struct fobj *f = fobj_new(tree, path);
@@ -199,7 +210,8 @@ struct fobj *fobj_arrive(u32 tree, u64 hold, const char *path, const struct fs_a
 
 void fobj_ref(struct fobj *f)
 {
-	f->refs++;
+	if (!f->refs++)
+		idle_end(f);
 }
 
 /* Tell the custodian, and free f. false: not now. */
@@ -225,22 +237,28 @@ static struct timer close_timer;
 static void close_more(struct timer *t)
 {
 	list_for_each_safe(f, &all_fobjs, struct fobj, link)
-		if (!f->refs && !close_hold(f)) {
+		if (!f->refs && list_empty(&f->idle) && !close_hold(f)) {
 			timer_arm(t, now_ns() + CLOSE_AGAIN_NS);
 			return;
 		}
+}
+
+void fobj_close(struct fobj *f)
+{
+	if (!close_hold(f) && !close_timer.armed) {
+		close_timer.fire = close_more;
+		timer_arm(&close_timer, now_ns() + CLOSE_AGAIN_NS);
+	}
 }
 
 void fobj_put(struct fobj *f)
 {
 	if (--f->refs)
 		return;
-	if (!f->hold) {
+	if (!f->hold)
 		fobj_free(f);
-	} else if (!close_hold(f) && !close_timer.armed) {
-		close_timer.fire = close_more;
-		timer_arm(&close_timer, now_ns() + CLOSE_AGAIN_NS);
-	}
+	else if (!idle_keep(f))
+		fobj_close(f);
 }
 
 int fobj_bind(struct fobj *f)
@@ -272,13 +290,24 @@ int fobj_bind(struct fobj *f)
 
 /* ---- contents ---- */
 
-int fobj_fstat(struct fobj *f, struct fs_attr *a)
+/* As the custodian has them; of its own tree the kernel knows them, usually. */
+static i64 attr_now(struct fobj *f, struct fs_attr *a)
 {
 	struct wh_msg m;
-	i64 r = fobj_request(f, FS_FSTAT, NULL, &m);
+	i64 r = fobj_bind(f);
+	if (r || (f->tree == node_id.node && known_attr(f->attr.ino, f->attr.gen, a)))
+		return r;
+	r = fobj_request(f, FS_FSTAT, NULL, &m);
+	if (r >= 0)
+		*a = *WH_BODY(&m, struct fs_attr);
+	return r;
+}
+
+int fobj_fstat(struct fobj *f, struct fs_attr *a)
+{
+	i64 r = attr_now(f, a);
 	if (r < 0)
 		return (int)r;
-	*a = *WH_BODY(&m, struct fs_attr);
 	fobj_news(f->tree, a, false);
 	struct fs_attr kept = f->attr; /* size and version may be newer already */
 	f->attr = *a;
@@ -360,11 +389,9 @@ int fobj_truncate(struct fobj *f, u64 size)
 		return (int)r;
 	if (f->vnode)
 		vnode_drop(f->vnode, size, ~0ull);
-	struct wh_msg q;
-	r = fobj_request(f, FS_FSTAT, NULL, &q);
+	r = attr_now(f, &a);
 	if (r < 0)
 		return (int)r;
-	a = *WH_BODY(&q, struct fs_attr);
 	fobj_news(f->tree, &a, true);
 	return 0;
 }

@@ -39,6 +39,19 @@ struct fobj *fobj_for_hold(struct proc *p, u32 tree, u64 hold);
 struct wh_hold;
 u32 file_holds(struct proc *p, struct wh_hold *rows, u32 max);
 
+/* ---- holds kept after their last use (idle.c) ---- */
+bool idle_keep(struct fobj *f); /* takes it, with no references; false: it has to be closed */
+/* Opening `name` of this node's tree: one that will do, with a reference, or NULL. */
+struct fobj *idle_take(const char *name, u32 flags);
+void idle_end(struct fobj *f); /* it is used again */
+/* Close those on an inode (gen 0: of any generation); on what a name of this node's tree means; all. */
+void idle_forget(u64 ino, u32 gen);
+void idle_forget_name(const char *name);
+void idle_forget_all(void);
+u32 idle_count(void);
+/* Give the hold back and free f, which nobody uses; later, if it cannot be now. */
+void fobj_close(struct fobj *f);
+
 /* ---- page cache (pagecache.c) ---- */
 /* `attr` is news about a file (from the custodian): every fobj of it learns size and version; cached pages
  * of another version are dropped unless the change is our own write, already applied to them. */

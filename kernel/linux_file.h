@@ -68,6 +68,8 @@
 #define UTIME_OMIT ((1ll << 30) - 2)
 
 #define X_OK 1u
+#define W_OK 2u
+#define R_OK 4u
 
 #define DT_DIR 4
 #define DT_CHR 2

@@ -8,6 +8,7 @@
 #include "file.h"
 #include "frame.h"
 #include "ipc_internal.h"
+#include "known.h"
 #include "lib.h"
 #include "main.h"
 #include "mem.h"
@@ -126,6 +127,7 @@ void kernel_main(u64 magic, u64 info)
 	irq_init();
 	read_options();
 	timer_init();
+	known_limit((u32)MIN(frame_total_count() / 4, 8192ull));
 	syscall_init();
 	klog("Whimbrel on node %u of %u, %lu MB, drift %d ppm, views %s", node_id.node,
 	     node_id.nodes, frame_total_count() / 256, node_id.drift_ppm,

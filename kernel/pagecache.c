@@ -9,6 +9,7 @@
  */
 #include "fs.h"
 #include "frame.h"
+#include "known.h"
 #include "lib.h"
 #include "proc.h"
 
@@ -123,6 +124,11 @@ u64 pagecache_reclaim(u64 n)
 		page_drop(c);
 		vnode_maybe_free(v);
 		freed++;
+	}
+	if (freed < n) {
+		u64 before = frame_free_count();
+		known_reclaim();
+		freed += frame_free_count() - before;
 	}
 	return freed;
 }

@@ -7,6 +7,7 @@
 #include "fs.h"
 #include "frame.h"
 #include "ipc.h"
+#include "known.h"
 #include "lib.h"
 #include "proc.h"
 #include "usercopy.h"
@@ -229,15 +230,27 @@ static i64 directory_read(struct ofile *f, u64 ubuf, size_t len)
 static i64 directory_readdir(struct ofile *f, u64 ubuf, size_t len)
 {
 	struct wh_msg m;
+	struct fobj *o = f->fobj;
+	struct fs_attr a;
+	bool known =
+		o->bound && o->tree == node_id.node && known_attr(o->attr.ino, o->attr.gen, &a);
+	u64 counter = known ? a.version.counter : 0, forgotten = known_forgotten();
+	if (known && f->dirend == counter + 1)
+		return 0;
+	bool tell = o->tree == node_id.node && o->told != counter + 1 + forgotten;
 	len = MIN(len, FS_IO_MAX / 2);
 	u8 *buf = io_buf_get(len);
 	if (!buf)
 		return -ENOMEM;
-	i64 n = fobj_io(f->fobj, FS_READDIR, f->dircookie, 0, buf, len, &m);
+	i64 n = fobj_io(o, FS_READDIR, f->dircookie, tell ? FS_READDIR_ATTR : 0, buf, len, &m);
 	if (n > 0 && copy_to_user(ubuf, buf, (size_t)n))
 		n = -EFAULT;
-	if (n > 0)
+	if (n >= 0) {
 		f->dircookie = WH_BODY(&m, struct fs_dir)->cookie;
+		f->dirend = WH_BODY(&m, struct fs_dir)->end;
+		if (tell && known && f->dirend)
+			o->told = counter + 1 + forgotten;
+	}
 	io_buf_put(buf, len);
 	return n;
 }
@@ -250,6 +263,7 @@ i64 directory_lseek(struct ofile *f, i64 off, int whence)
 	if (whence != SEEK_SET || off < 0)
 		return -EINVAL;
 	f->dircookie = (u64)off;
+	f->dirend = 0;
 	return off;
 }
 

@@ -24,6 +24,8 @@ static i64 change(u32 type, int dirfd, u64 uname, struct fs_path req)
 		struct wh_msg m = {.type = type};
 		req.tree = p->tree;
 		req.cred = fs_cred_effective();
+		if (p->tree == node_id.node && (type == FS_UNLINK || type == FS_RMDIR))
+			idle_forget_name(p->name); /* a held file would have to be kept */
 		*WH_BODY(&m, struct fs_path) = req;
 		r = fs_call(&m, p->name, PATH_CAP, WH_BULK_IN);
 	}
@@ -51,6 +53,8 @@ static i64 change_two(u32 type, struct path *first, const char *head, struct pat
 	struct wh_msg m = {.type = type};
 	*WH_BODY(&m, struct fs_path2) = (struct fs_path2){
 		.tree = second->tree, .flags = flags, .cred = fs_cred_effective()};
+	if (type == FS_RENAME && second->tree == node_id.node)
+		idle_forget_name(second->name);
 	r = fs_call(&m, buf, n1 + n2, WH_BULK_IN);
 	kfree(buf);
 	return MIN(r, 0);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Class File, attributes: what stat shows and chmod, chown, utimes change; file systems as a whole. */
 #include "fs.h"
+#include "known.h"
 #include "lib.h"
 #include "proc.h"
 #include "sys_file.h"
@@ -49,6 +50,14 @@ int path_stat(struct path *p, bool nofollow, struct fs_attr *a)
 		return 0;
 	case PATH_TREE:
 		break;
+	}
+	const struct fs_cred cred = fs_cred_effective();
+	struct known k;
+	int err = p->tree == node_id.node ? known_walk(p->name, !nofollow, &cred, &k) : KNOWN_ASK;
+	if (err <= 0) {
+		if (!err)
+			*a = k.attr;
+		return err;
 	}
 	*WH_BODY(&m, struct fs_path) = (struct fs_path){
 		.tree = p->tree, .flags = nofollow ? FS_NOFOLLOW : 0, .cred = fs_cred_effective()};
@@ -130,6 +139,17 @@ i64 sys_newfstatat(const u64 *arg)
 	return stat_at((int)arg[0], arg[1], arg[2], flags & AT_SYMLINK_NOFOLLOW);
 }
 
+static int tree_access(char *name, const struct fs_path *q)
+{
+	struct known k;
+	struct wh_msg m = {.type = FS_ACCESS};
+	int err = q->tree == node_id.node ? known_walk(name, true, &q->cred, &k) : KNOWN_ASK;
+	if (err <= 0)
+		return err ? err : known_access(&k.attr, &q->cred, q->mode);
+	*WH_BODY(&m, struct fs_path) = *q;
+	return (int)fs_call(&m, name, PATH_CAP, WH_BULK_IN);
+}
+
 static i64 access_at(int dirfd, u64 name, u32 mode, bool effective)
 {
 	const struct unames *n = &current->u->names;
@@ -141,14 +161,12 @@ static i64 access_at(int dirfd, u64 name, u32 mode, bool effective)
 	if (err)
 		return err;
 	if (p->kind == PATH_TREE) {
-		struct wh_msg m = {.type = FS_ACCESS};
-		*WH_BODY(&m, struct fs_path) = (struct fs_path){
-			.tree = p->tree, .mode = mode, .cred = fs_cred_effective()};
+		struct fs_path q = {.tree = p->tree, .mode = mode, .cred = fs_cred_effective()};
 		if (!effective) {
-			WH_BODY(&m, struct fs_path)->cred.uid = n->uid;
-			WH_BODY(&m, struct fs_path)->cred.gid = n->gid;
+			q.cred.uid = n->uid;
+			q.cred.gid = n->gid;
 		}
-		err = (int)fs_call(&m, p->name, PATH_CAP, WH_BULK_IN);
+		err = tree_access(p->name, &q);
 	} else {
 		err = path_stat(p, false, &a);
 		if (!err && mode & X_OK && !S_ISDIR(a.mode))

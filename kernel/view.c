@@ -4,6 +4,8 @@
 #include "env/clock.h"
 #include "file.h"
 #include "frame.h"
+#include "fs.h"
+#include "known.h"
 #include "ipc.h"
 #include "ipc_internal.h"
 #include "lib.h"
@@ -146,16 +148,17 @@ i64 wh_sys_view(const u64 *arg)
 
 i64 wh_sys_counters(const u64 *arg)
 {
+	idle_forget_all(); /* what is counted is what is in use */
 	struct wh_counters c = {
 		.frames_total = frame_total_count(),
 		.frames_free = frame_free_count(),
-		.frames_cache = pagecache_frames(),
+		.frames_cache = pagecache_frames() + known_bytes() / PAGE_SIZE,
 		.fobjs = counters_fobjs(),
 		.ofiles = counters_ofiles(),
 		.pipes = counters_pipes(),
 		.regions = region_count,
 		.requests = ipc_open_requests,
-		.kmem_bytes = kmem_in_use(),
+		.kmem_bytes = kmem_in_use() - known_bytes(),
 		.run_queue = sched_runnable_users(),
 		.load_milli = sched_load_milli(),
 		.syscalls = syscall_count,

@@ -128,6 +128,8 @@ static bool pack_held(const struct proc *p, const struct held *h, struct blob *b
 		const struct fobj *f = h->row[i].f;
 		struct ofile *home = h->row[i].home;
 		struct fs_attr attr = f ? f->attr : attr_of(p, home);
+		if (f)
+			h->row[i].f->lone = false; /* another node is going to use it */
 		u64 hold = f ? f->hold : end_number(home);
 		if (!hold)
 			return false;

@@ -118,16 +118,22 @@ int dir_lookup(struct fs *fs, struct inode *dp, const char *name, size_t len, ui
 {
 	struct dir_pos p;
 
-	if (names_find(fs, dp->ino, name, len, ino))
+	if (names_find(fs, dp->ino, name, len, ino)) {
+		if (fs->tell_found)
+			tell_name(fs, dp, name, len, *ino);
 		return *ino ? 0 : -ENOENT;
+	}
 	int err = locate(fs, dp, name, len, &p);
 
 	if (err == 0) {
 		*ino = p.e->inode;
 		pos_end(&p);
 	}
-	if (err == 0 || err == -ENOENT)
+	if (err == 0 || err == -ENOENT) {
 		names_set(fs, dp->ino, name, len, err ? 0 : *ino);
+		if (fs->tell_found)
+			tell_name(fs, dp, name, len, err ? 0 : *ino);
+	}
 	return err;
 }
 
@@ -203,6 +209,7 @@ int dir_add(struct fs *fs, struct inode *dp, const char *name, size_t len, struc
 		if (err == 0) {
 			changed(fs, dp, b);
 			names_set(fs, dp->ino, name, len, ip->ino);
+			tell_name(fs, dp, name, len, ip->ino);
 		}
 		bcache_put(b);
 	}
@@ -223,6 +230,7 @@ int dir_remove(struct fs *fs, struct inode *dp, const char *name, size_t len)
 	changed(fs, dp, p.b);
 	pos_end(&p);
 	names_set(fs, dp->ino, name, len, 0);
+	tell_name(fs, dp, name, len, 0);
 	return 0;
 }
 
@@ -238,6 +246,7 @@ int dir_replace(struct fs *fs, struct inode *dp, const char *name, size_t len, s
 	changed(fs, dp, p.b);
 	pos_end(&p);
 	names_set(fs, dp->ino, name, len, ip->ino);
+	tell_name(fs, dp, name, len, ip->ino);
 	return 0;
 }
 

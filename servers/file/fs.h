@@ -27,6 +27,7 @@ enum { INODE_BUCKETS = 256, INODE_KEEP = 512 }; /* inodes without users that sta
 enum { NAME_BUCKETS = 1024, NAME_SHORT = 32 };	/* cached names; longer ones are not cached */
 /* The most blocks that one operation allocates, and dirties as metadata. */
 enum { FS_OP_BLOCKS = 96, FS_OP_META = 64 };
+enum { TELL_FACTS = 32, TELL_INODES = 32 };
 
 /* An inode in memory. Stays as long as someone holds a reference; is written at the next
  * checkpoint. */
@@ -34,6 +35,7 @@ struct inode {
 	uint32_t ino;
 	unsigned refs;
 	bool dirty;
+	bool to_tell; /* is in fs.to_tell */
 	struct ext2_inode_large d; /* as on disk */
 	uint64_t goal;		   /* where the next block should be allocated; 0: no idea */
 	struct inode *hash_next;
@@ -74,6 +76,14 @@ struct fs {
 	struct list idle;
 	unsigned idle_count, dirty_inodes;
 	struct name_entry *names; /* NAME_BUCKETS */
+
+	/* What the kernel is told (tell.c). */
+	void (*tell)(const struct fs_fact *f, unsigned n); /* NULL: nobody wants to know */
+	bool tell_found; /* what this operation finds, too; else only what it changes */
+	struct fs_fact facts[TELL_FACTS];
+	unsigned nfacts, nto_tell;
+	uint32_t to_tell[TELL_INODES];
+
 	/* File data of this checkpoint must be on the disk before it: blocks are new, or the file longer. */
 	bool ordered;
 	bool broken; /* a checkpoint failed: nothing more is written, every change is -EIO */
@@ -111,6 +121,8 @@ void inodes_init(struct fs *fs);
 /* A reference to inode `ino`, which must be in use on disk (-ESTALE if not). */
 int inode_get(struct fs *fs, uint32_t ino, struct inode **ip);
 void inode_put(struct fs *fs, struct inode *ip);
+/* The inode if it is in memory; no reference. */
+struct inode *inode_peek(struct fs *fs, uint32_t ino);
 static inline struct inode *inode_ref(struct inode *ip)
 {
 	ip->refs++;
@@ -221,6 +233,15 @@ struct walk {
 };
 int walk(struct fs *fs, struct fs_cred cred, const char *path, unsigned flags, struct walk *w);
 void walk_end(struct fs *fs, struct walk *w);
+
+/* ---- tell.c: what the kernel is told ---- */
+
+/* In directory dp `name` means inode ino; 0: nothing. */
+void tell_name(struct fs *fs, const struct inode *dp, const char *name, size_t len, uint32_t ino);
+/* Its attributes, as they will be at the end of the operation. */
+void tell_inode(struct fs *fs, struct inode *ip);
+/* The operation is complete. Before it is answered. */
+void tell_all(struct fs *fs);
 
 /* ---- names.c: the cache of names ---- */
 

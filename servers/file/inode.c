@@ -86,12 +86,19 @@ static struct inode *enter(struct fs *fs, uint32_t ino)
 	return ip;
 }
 
-static struct inode *find(struct fs *fs, uint32_t ino)
+struct inode *inode_peek(struct fs *fs, uint32_t ino)
 {
 	struct inode *ip = *bucket(fs, ino);
 
 	while (ip && ip->ino != ino)
 		ip = ip->hash_next;
+	return ip;
+}
+
+static struct inode *find(struct fs *fs, uint32_t ino)
+{
+	struct inode *ip = inode_peek(fs, ino);
+
 	if (ip && ip->refs++ == 0) {
 		list_del(&ip->lru);
 		fs->idle_count--;
@@ -155,6 +162,7 @@ void inode_dirty(struct fs *fs, struct inode *ip)
 	if (!ip->dirty)
 		fs->dirty_inodes++;
 	ip->dirty = true;
+	tell_inode(fs, ip);
 }
 
 int inodes_flush(struct fs *fs)

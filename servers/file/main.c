@@ -65,8 +65,14 @@ static void flush(void *arg)
 	fs_checkpoint(&tree.fs);
 }
 
+static void tell_kernel(const struct fs_fact *f, unsigned n)
+{
+	wh_facts(f, n);
+}
+
 static void before_sleep(void)
 {
+	tell_all(&tree.fs); /* what changed without a request: a node that died */
 	if (holds_lock_freed(&tree.holds))
 		wh_lock_freed();
 	if (!tree.fs.broken && fs_dirty(&tree.fs) && !serve_timer_armed(&flush_timer))
@@ -155,6 +161,7 @@ int main(void)
 	err = fs_mount(&tree.fs, disk, id.node, cache);
 	if (err < 0)
 		serve_die("cannot mount the disk: %s", strerror(-err));
+	tree.fs.tell = tell_kernel;
 	holds_init(&tree.holds, &tree.fs);
 	ends_start(&tree, &tree.holds);
 	remote_start(&tree, id.nodes);

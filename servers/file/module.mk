@@ -63,6 +63,16 @@ $(FILE_TEST_BIN) $(FILE_REPLAY): $(BUILD)/tests/host/%: $(BUILD)/tests/host/file
 		$(patsubst servers/file/%.c,$(BUILD)/tests/host/file-obj/%.o,$(FILE_CORE)) $(call E2FS_LIBS,host)
 	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -o $@ $^
 
+# With the kernel's half of what it is told.
+HOST_TESTS += $(BUILD)/tests/host/test_known
+$(BUILD)/tests/host/kernel-obj/known.o: kernel/known.c
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -MP -c -o $@ $<
+$(BUILD)/tests/host/test_known: $(BUILD)/tests/host/file-obj/test_known.o $(BUILD)/tests/host/kernel-obj/known.o \
+		$(BUILD)/tests/host/file-obj/test_fs_util.o \
+		$(patsubst servers/file/%.c,$(BUILD)/tests/host/file-obj/%.o,$(FILE_CORE)) $(call E2FS_LIBS,host)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -o $@ $^
+
 # Two nodes in one process: the parts that talk to peers, with the kernel and the network played by the test.
 FILE_REMOTE := remote.c custodian.c base.c local.c
 HOST_TESTS += $(BUILD)/tests/host/test_fs_remote

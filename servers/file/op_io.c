@@ -79,9 +79,33 @@ long op_write(struct tree *t, struct fs_request *r)
 	return n;
 }
 
+/* Who lists a directory looks at what is in it. */
+static void tell_entries(struct tree *t, struct inode *dp, const uint8_t *entries, size_t len)
+{
+	const struct dirent64_head {
+		uint64_t ino, next;
+		uint16_t len;
+		uint8_t type;
+		char name[];
+	} *e;
+
+	for (size_t at = 0; at < len; at += e->len) {
+		struct inode *ip;
+
+		e = (const void *)(entries + at);
+		if (e->name[0] == '.' && (!e->name[1] || (e->name[1] == '.' && !e->name[2])))
+			continue;
+		if (inode_get(&t->fs, (uint32_t)e->ino, &ip) < 0)
+			continue;
+		tell_name(&t->fs, dp, e->name, strlen(e->name), ip->ino);
+		tell_inode(&t->fs, ip);
+		inode_put(&t->fs, ip);
+	}
+}
+
 long op_readdir(struct tree *t, struct fs_request *r)
 {
-	static uint8_t entries[READDIR_MAX];
+	static uint8_t entries[READDIR_MAX] __attribute__((aligned(8)));
 	struct fs_io q = FS_BODY(r, struct fs_io);
 	struct hold *h = op_hold(t, r, q.hold, q.owner);
 	size_t room = q.len < sizeof(entries) ? q.len : sizeof(entries);
@@ -101,6 +125,14 @@ long op_readdir(struct tree *t, struct fs_request *r)
 
 	memset(d, 0, sizeof(*d));
 	d->cookie = cookie;
+	if (cookie >= inode_size(h->ip)) {
+		struct fs_version v;
+
+		inode_version(&t->fs, h->ip, &v);
+		d->end = v.counter + 1;
+	}
+	if (n > 0 && t->fs.tell && q.flags & FS_READDIR_ATTR && r->sender == t->fs.node)
+		tell_entries(t, h->ip, entries, (size_t)n);
 	return n;
 }
 

@@ -9,6 +9,7 @@
 enum op_traits {
 	CHANGES = 1,	/* may change the file system: needs room, and a disk that works */
 	IDEMPOTENT = 2, /* may be repeated after a lost answer */
+	TELLS = 4,	/* the kernel is told what was found on the way (fs_fact) */
 };
 
 struct op_row {
@@ -17,11 +18,11 @@ struct op_row {
 };
 
 static const struct op_row ops[] = {
-	[FS_OPEN] = {op_open, 0}, /* looks itself whether it changes anything */
+	[FS_OPEN] = {op_open, TELLS}, /* looks itself whether it changes anything */
 	[FS_CLOSE] = {op_close, IDEMPOTENT},
 	[FS_READ] = {op_read, IDEMPOTENT},
 	[FS_WRITE] = {op_write, CHANGES},
-	[FS_STAT] = {op_stat, IDEMPOTENT},
+	[FS_STAT] = {op_stat, IDEMPOTENT | TELLS},
 	[FS_FSTAT] = {op_fstat, IDEMPOTENT},
 	[FS_READDIR] = {op_readdir, IDEMPOTENT},
 	[FS_UNLINK] = {op_unlink, CHANGES},
@@ -30,13 +31,13 @@ static const struct op_row ops[] = {
 	[FS_SYMLINK] = {op_symlink, CHANGES},
 	[FS_LINK] = {op_link, CHANGES},
 	[FS_RENAME] = {op_rename, CHANGES},
-	[FS_READLINK] = {op_readlink, IDEMPOTENT},
+	[FS_READLINK] = {op_readlink, IDEMPOTENT | TELLS},
 	[FS_CHMOD] = {op_chmod, CHANGES},
 	[FS_CHOWN] = {op_chown, CHANGES},
 	[FS_UTIMES] = {op_utimes, CHANGES},
 	[FS_TRUNCATE] = {op_truncate, CHANGES},
-	[FS_ACCESS] = {op_access, IDEMPOTENT},
-	[FS_RESOLVE] = {op_resolve, IDEMPOTENT},
+	[FS_ACCESS] = {op_access, IDEMPOTENT | TELLS},
+	[FS_RESOLVE] = {op_resolve, IDEMPOTENT | TELLS},
 	[FS_FTRUNCATE] = {op_ftruncate, CHANGES},
 	[FS_FCHMOD] = {op_fchmod, CHANGES},
 	[FS_FCHOWN] = {op_fchown, CHANGES},
@@ -71,9 +72,11 @@ void fs_handle(struct tree *t, struct fs_request *r)
 	if (fs_known(r->msg.type)) {
 		const struct op_row *op = &ops[r->msg.type];
 
+		t->fs.tell_found = op->traits & TELLS && r->sender == t->fs.node;
 		status = op->traits & CHANGES ? fs_begin(&t->fs) : 0;
 		if (status == 0)
 			status = op->fn(t, r);
+		tell_all(&t->fs);
 	}
 	r->msg.status = (int32_t)status;
 }

@@ -63,6 +63,8 @@ static void step(struct fs *fs, struct walk *w, struct inode *dir, struct inode 
 	inode_put(fs, w->dir);
 	w->dir = dir;
 	w->ip = ip;
+	if (ip && fs->tell_found)
+		tell_inode(fs, ip);
 }
 
 static int start_at_root(struct fs *fs, struct walk *w)
@@ -76,6 +78,8 @@ static int start_at_root(struct fs *fs, struct walk *w)
 		inode_put(fs, w->dir);
 	if (w->ip)
 		inode_put(fs, w->ip);
+	if (fs->tell_found)
+		tell_inode(fs, root);
 	w->dir = root;
 	w->ip = inode_ref(root);
 	w->last = LAST_ROOT;
@@ -123,6 +127,8 @@ static int walk_name(struct fs *fs, struct walk *w, struct rest *r, bool last, b
 	bool meant = last && (slash ? flags & WALK_LAST : !(flags & WALK_FOLLOW));
 
 	if (S_ISLNK(ip->d.i_mode) && !meant) {
+		if (fs->tell_found)
+			tell_inode(fs, ip);
 		err = ++*links > FS_SYMLINKS_MAX ? -ELOOP : expand(fs, w, r, ip);
 		inode_put(fs, ip);
 		return err;

@@ -145,6 +145,12 @@ static inline long wh_page_purge(uint64_t ino, uint32_t gen, uint64_t off, uint6
 {
 	return WH_CALL4(WH_NR_page_purge, ino, gen, off, len);
 }
+/* File server: what is true of this node's tree now (abi/msg_file.h). */
+struct fs_fact;
+static inline long wh_facts(const struct fs_fact *f, unsigned n)
+{
+	return WH_CALL3(WH_NR_facts, f, n, 0);
+}
 /* File server: a lock of this node's tree that somebody was refused is free: who waits may ask again. */
 static inline long wh_lock_freed(void)
 {

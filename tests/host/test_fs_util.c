@@ -85,6 +85,14 @@ static void forget_pending(struct test_disk *d)
 	d->npending = 0;
 }
 
+/* The journal's: its magic number, and type 2. */
+static bool is_commit(const void *block)
+{
+	static const uint8_t start[] = {0xc0, 0x3b, 0x39, 0x98, 0, 0, 0, 2};
+
+	return memcmp(block, start, sizeof(start)) == 0;
+}
+
 static int disk_submit(struct blkdev *dev, const struct blk_io *io, unsigned n)
 {
 	struct test_disk *d = (void *)dev;
@@ -104,6 +112,7 @@ static int disk_submit(struct blkdev *dev, const struct blk_io *io, unsigned n)
 				continue;
 			}
 			dev->writes++;
+			d->committed |= is_commit(io[i].seg[s]);
 			if (d->off || d->writes_left == 0) {
 				d->off = true; /* the server does not notice: it is dead too */
 				continue;
@@ -123,8 +132,12 @@ static int disk_flush(struct blkdev *dev)
 {
 	struct test_disk *d = (void *)dev;
 
+	bool deaf = d->deaf == DEAF_ALWAYS || (d->deaf == DEAF_BEFORE_COMMIT && !d->committed) ||
+		    (d->deaf == DEAF_AFTER_COMMIT && d->committed);
+
 	dev->flushes++;
-	if (!d->off)
+	d->committed = false;
+	if (!d->off && !deaf)
 		forget_pending(d);
 	return 0;
 }
@@ -371,6 +384,8 @@ long c_append(struct client *c, uint64_t hold, const void *buf, size_t len, uint
 long c_readdir(struct client *c, uint64_t hold, uint64_t *cookie, void *buf, size_t len)
 {
 	struct fs_io q = io_of(c, hold, *cookie, len);
+
+	q.flags = FS_READDIR_ATTR;
 	long n = request(c, FS_READDIR, &q, sizeof(q), buf, len, WH_BULK_OUT);
 
 	if (n >= 0)

@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "fs.h"
 #include "ipc.h"
+#include "known.h"
 #include "proc.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +77,11 @@ void frame_put(u64 phys)
 	free(P2V(phys));
 	frames--;
 }
+int copy_from_user(void *dst, u64 src, size_t n)
+{
+	memcpy(dst, (const void *)src, n);
+	return 0;
+}
 u64 frame_free_count(void)
 {
 	return 1000;
@@ -91,7 +97,7 @@ struct inode {
 };
 static struct inode inodes[FILES];
 static u32 hold_inode[1 << 20]; /* hold -> inode + 1; 0: closed */
-static u64 holds = 1, open_holds;
+static u64 holds = 1, open_holds, opens, opened;
 
 i64 wh_sys_page_purge(const u64 *arg);
 
@@ -106,8 +112,21 @@ static struct fs_attr attr_of(const struct inode *i)
 {
 	return (struct fs_attr){.ino = (u64)(i - inodes) + 11,
 				.size = i->size,
+				.nlink = 1,
 				.mode = S_IFREG | 0644,
 				.version = i->version};
+}
+
+/* As the file server does, before anybody is answered. */
+static void tell(const struct inode *i)
+{
+	struct fs_fact f[] = {
+		{.kind = FACT_INODE, .attr = {.ino = 2, .mode = S_IFDIR | 0755, .nlink = 2}},
+		{.kind = FACT_NAME, .dir = 2, .ino = (u32)(i - inodes) + 11, .len = 1},
+		{.kind = FACT_INODE, .attr = attr_of(i)},
+	};
+	f[1].name[0] = (char)('a' + (i - inodes));
+	known_learn(f, ARRAY_LEN(f), idle_forget);
 }
 
 static void changed(struct inode *i)
@@ -115,6 +134,7 @@ static void changed(struct inode *i)
 	i->changes++;
 	i->version = (struct fs_version){
 		.writer = 1, .incarnation = 1, .counter = i->version.counter + 1};
+	tell(i);
 }
 
 static void resize(struct inode *i, u64 size)
@@ -134,6 +154,8 @@ static i64 serve(struct wh_msg *m, u8 *buf)
 	switch (m->type) {
 	case FS_OPEN:
 		i = &inodes[buf[1] - 'a'];
+		opens++;
+		tell(i);
 		if (WH_BODY(m, struct fs_open)->flags & O_TRUNC)
 			resize(i, 0);
 		hold_inode[holds] = (u32)(i - inodes) + 1;
@@ -187,7 +209,7 @@ i64 ipc_call(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 flags)
 }
 
 /* Now and then it is crowded, and what is to be closed has to wait for its timer. */
-static struct timer *armed;
+static struct timer *armed[2];
 
 bool ipc_crowded(void)
 {
@@ -203,16 +225,17 @@ void timer_arm(struct timer *t, u64 deadline_ns)
 {
 	(void)deadline_ns;
 	t->armed = true;
-	armed = t;
+	armed[armed[0] != NULL] = t;
 }
 
 static void time_passes(void)
 {
-	struct timer *t = armed;
+	struct timer *t = armed[0];
 
 	if (!t)
 		return;
-	armed = NULL;
+	armed[0] = armed[1];
+	armed[1] = NULL;
 	t->armed = false;
 	t->fire(t);
 }
@@ -246,6 +269,7 @@ static void do_open(u32 slot)
 	i->writers--;
 	files[slot].inode = (u32)(path[1] - 'a');
 	files[slot].f = f;
+	opened++;
 }
 
 static void do_read(u32 slot)
@@ -358,9 +382,13 @@ int main(void)
 	for (u32 slot = 0; slot < OPEN_MAX; slot++)
 		if (files[slot].f)
 			fobj_put(files[slot].f);
-	while (armed)
+	while (armed[0])
 		time_passes();
-	pagecache_reclaim(~0ull);
+	snprintf(why, sizeof why, "%lu of %lu", opens, opened);
+	check("some opens are answered from holds kept", opens < opened - opened / 10, why);
+	idle_forget_all();
+	for (u32 i = 0; i < 8; i++) /* halves */
+		pagecache_reclaim(~0ull);
 	io_buf_put(io_buf_get(PAGE_SIZE), PAGE_SIZE);
 	snprintf(why, sizeof why, "%lu frames, %lu holds, %lu fobjs, %lu allocations", frames,
 		 open_holds, counters_fobjs(), allocations);

@@ -69,7 +69,7 @@ def test_the_dead_hold_no_locks(fresh_cluster):
     before = counters(c, 2)["fs_holds"]
     c.sh(2, "mkdir /tmp/held")
     c.spawn(1, "t_files /n/2/tmp/held 1")  # locks one of its files and waits
-    wait_until(lambda: counters(c, 2)["fs_locks"] == 1, what="the lock is held")
+    wait_until(lambda: counters(c, 2)["fs_locks"] == 2, what="both locks are held")
     assert c.exec(2, "t_lock", "/tmp/held/lock").returncode != 0
     c.verb("kill", 1)
     # Its tree is out of reach: an error, not a hang.
