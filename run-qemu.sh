@@ -26,6 +26,7 @@ help() {
 ./run-qemu.sh kill|restart|pause|resume NODE                                   ./run-qemu.sh down
 ./run-qemu.sh net NODE loss=5% delay=20ms dup=1% reorder=3%;  net partition 1,2 3;  net heal;  net stats;  net pcap FILE|off
 ./run-qemu.sh demo                     the guided main job; ends with a summary, exit status 0 if all went well
+./run-qemu.sh bench [NAME [OPTIONS]]   measure against Linux on this machine; without a name: what there is
 ./run-qemu.sh check [--long] [TEST...] the tests
 ./run-qemu.sh build                    only build
 
@@ -37,7 +38,7 @@ verb=${1:-up}
 case $verb in
 -h | --help | help) help ;;
 -*) cmd_up "$@" ;;
-up | exec | cp | console | log | kill | restart | pause | resume | net | status | down | demo | check | build)
+up | exec | cp | console | log | kill | restart | pause | resume | net | status | down | demo | bench | check | build)
 	shift || true
 	"cmd_$verb" "$@"
 	;;

@@ -152,3 +152,4 @@ cmd_down() {
 }
 
 cmd_demo() { exec "$ROOT/tools/demo.sh" "$@"; }
+cmd_bench() { exec "$ROOT/tools/bench/bench.sh" "$@"; }

@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# bench.sh [NAME [OPTIONS]]: the benchmarks by name; without a name, the list. ./run-qemu.sh bench is this.
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+case ${1:-} in
+'' | -h | --help | help)
+	cat <<'EOT'
+./run-qemu.sh bench node [OPTIONS]   calls, processes, memory and files of one node, against Debian's Linux in the same machine
+     --quick        one round of short samples       --only NAME    only this row (may be repeated); --list names them
+     --rounds N     default 5                        --json FILE    the result as JSON (default: RUN/node.json)
+     --goal NAME=X  another goal for this run
+RUN is WHIMBREL_RUN, or BUILD/bench. The exit status is 0 if every row reached its goal. docs/bench.md explains the rows.
+EOT
+	;;
+node) shift && exec "$here/node.sh" "$@" ;;
+*)
+	echo "run-qemu: no benchmark '$1'; ./run-qemu.sh bench lists them" >&2
+	exit 1
+	;;
+esac

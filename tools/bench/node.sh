@@ -1,0 +1,351 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# bench node: one node of Whimbrel against Debian's Linux in the same machine. docs/bench.md says what is measured and how.
+#
+# Both machines are up at the same time, over overlays of the same disk image, and take turns: each row runs on one, then on
+# the other, once per round; each round begins with fresh boots of both. What they say goes, sample by sample, into a file
+# that report.awk makes a table, JSON and a plot of.
+# shellcheck disable=SC2034 # the parts of run-qemu.sh use what is set here
+set -euo pipefail
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+OUT=${WHIMBREL_RUN:-${BUILD:-build}/bench}
+cd "$ROOT"
+WHIMBREL_RUN=$OUT/node # of the cluster of one node; removed at the end
+for part in common packages node up commands; do
+	# shellcheck source=/dev/null
+	. "tools/cluster/$part.sh"
+done
+. tools/bench/linux-vm.sh
+OUT=${RUN%/node}
+LX=$OUT/linux # the Linux peer's directory; removed, too
+NODEBENCH=$BUILD/user/bench/nodebench
+
+MEMORY=384 # MB, of both
+ROUNDS=5 MS=40 SAMPLES=3 ONLY=() JSON=$OUT/node.json
+declare -A GOAL=() TEXT=()
+
+# Rows that nodebench alone cannot measure: NAME GOAL TEXT.
+OTHER_ROWS='boot	0.33	QEMU start to shell prompt (Linux: uncompressed kernel, plain busybox initramfs)
+view_clock	1.15	cost of views: clock_call
+view_read4k	1.05	cost of views: read4k_cached
+view_null	1.10	cost of views: null_call'
+declare -A VIEW_OF=([view_clock]=clock_call [view_read4k]=read4k_cached [view_null]=null_call)
+
+options() {
+	local goals=() quick=0 name
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--only | --json | --goal | --rounds) [ $# -ge 2 ] || die "$1 wants a value" ;;
+		esac
+		case $1 in
+		--quick) quick=1 ;;
+		--only) ONLY+=("$2"); shift ;;
+		--json) JSON=$(realpath -m "$2"); shift ;;
+		--goal) goals+=("$2"); shift ;;
+		--rounds) ROUNDS=$2; shift ;;
+		--list) LIST=1 ;;
+		*) die "bench node: unknown option '$1'; ./run-qemu.sh bench lists them" ;;
+		esac
+		shift
+	done
+	[[ $ROUNDS =~ ^[1-9][0-9]?$ ]] || die "--rounds wants a number from 1 to 99"
+	[ $quick = 0 ] || { ROUNDS=1 MS=20; }
+	QUICK=$quick
+	for name in "${goals[@]}"; do
+		[[ $name =~ ^([a-z0-9_]+)=([0-9.]+)$ ]] || die "--goal wants NAME=RATIO, not '$name'"
+		NEW_GOAL[${BASH_REMATCH[1]}]=${BASH_REMATCH[2]}
+	done
+}
+declare -A NEW_GOAL=()
+LIST=0
+
+# ROWS: what there is, and WANTED: what this run measures.
+find_rows() {
+	local name goal text
+	ROWS=()
+	while IFS=$'\t' read -r name goal text; do
+		ROWS+=("$name")
+		GOAL[$name]=${NEW_GOAL[$name]:-$goal} TEXT[$name]=$text
+	done < <(echo "${OTHER_ROWS%%$'\n'*}" && "$NODEBENCH" --list && echo "${OTHER_ROWS#*$'\n'}")
+	for name in "${ONLY[@]}" "${!NEW_GOAL[@]}"; do
+		[ -n "${GOAL[$name]:-}" ] || die "bench node has no row '$name'; ./run-qemu.sh bench node --list names them"
+	done
+	WANTED=("${ROWS[@]}")
+	[ ${#ONLY[@]} = 0 ] || WANTED=("${ONLY[@]}")
+}
+
+wants() { [[ " ${WANTED[*]} " == *" $1 "* ]]; }
+
+record() { (IFS=$'\t' && echo "$*") >>"$SAMPLES_FILE"; }
+sample() { record sample "$@"; }
+failed() {
+	progress_end
+	say "$1: $2"
+	record failed "$1" "${2//[$'\t\n']/ }"
+}
+
+phase() {
+	if [ -t 2 ]; then progress "bench: $*"; else say "bench: $*"; fi
+}
+
+# ---- the two machines
+
+# A panic halts the machine, and leaves QEMU and the agent's sockets.
+whimbrel_alive() {
+	node_running 1 && ! grep -q 'PANIC' "$RUN/kernel-1.log" && return 0
+	progress_end
+	grep -A 12 PANIC "$RUN/kernel-1.log" >&2 || tail -5 "$RUN/kernel-1.log" >&2
+	die "Whimbrel has ended${1:+ $1}; its last words are above"
+}
+
+whimbrel_up() {
+	rm -f "$RUN/kernel-1.log"
+	node_start 1
+	local tries
+	for ((tries = 0; tries < 12; tries++)); do
+		if timeout 10 "$HOST/whctl" "$RUN" 1 -t 5 exec true 2>/dev/null </dev/null; then return 0; fi
+		whimbrel_alive
+	done
+	die "Whimbrel does not answer a minute after its start; its log is $RUN/kernel-1.log"
+}
+whimbrel_off() { end_process "$RUN/1.pid" qemu-system-x86; }
+
+linux_up() { linux_start "$LX" "$LX/disk.qcow2" $MEMORY; }
+
+# on whimbrel|linux ARGS...: nodebench with these arguments; REPLY is its output, or why there is none (and the status is not 0).
+on() {
+	local status=0
+	if [ "$1" = whimbrel ]; then
+		REPLY=$(timeout 120 "$HOST/whctl" "$RUN" 1 exec nodebench "${@:2}" 2>&1 </dev/null) || status=$?
+		whimbrel_alive "while it ran nodebench ${*:2}"
+	else
+		: >"$LX/out"
+		: >"$LX/err"
+		linux_exec "$LX" 120 "nodebench ${*:2}"
+		REPLY=$(cat "$LX/err" "$LX/out")
+		status=$STATUS
+	fi
+	[ -n "$REPLY" ] || REPLY="no output"
+	return "$status"
+}
+
+# measure ROW SYSTEM LABEL [NODEBENCH-ROW]: one sample.
+measure() {
+	local name median
+	if ! on "$2" --ms $MS --samples $SAMPLES --only "${4:-$1}"; then
+		failed "$1" "$3: $REPLY"
+		return 0
+	fi
+	read -r name median _ <<<"$REPLY"
+	if [ "$name" = "${4:-$1}" ] && [[ $median =~ ^[0-9.]+$ ]]; then sample "$1" "$3" "$median"; else failed "$1" "$3: $REPLY"; fi
+}
+
+# ---- until the prompt
+
+exec {NEVER}<> <(:) # nothing ever comes from here: a way to sleep that starts no process
+PROMPT=$'[#$] (\e\\[6n)?$'
+
+# Wait for the prompt in console log $1; then type at socket $2. REPLY: nanoseconds from $3 to the prompt; false: none came.
+to_prompt() {
+	local seen='' end=$((SECONDS + 60)) took
+	until [[ $seen =~ $PROMPT ]]; do
+		[ $SECONDS -lt $end ] || return 1
+		read -r -t 0.002 -u "$NEVER" || true
+		read -r -d '' seen 2>/dev/null <"$1" || true
+	done
+	took=$((${EPOCHREALTIME/./} - $3))
+	# shellcheck disable=SC2016 # for the other shell
+	printf 'echo usable-$((6*7))\r' | timeout 10 "$HOST/console" "$2" >/dev/null 2>&1 || true
+	while ! grep -q usable-42 "$1"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.05
+	done
+	REPLY=${took}000
+}
+
+boot_whimbrel() {
+	rm -f "$RUN/console-1.log" "$RUN/1.qcow2"
+	node_disk 1
+	local start=${EPOCHREALTIME/./}
+	node_start 1
+	if to_prompt "$RUN/console-1.log" "$RUN/1.com1" "$start"; then sample boot whimbrel "$REPLY"; else failed boot "whimbrel: no prompt"; fi
+	whimbrel_off
+	rm -f "$RUN/1.qcow2"
+}
+
+# A shell on the serial port and nothing else.
+plain_initrd() {
+	local plain=$LX/plain
+	linux_root "$plain"
+	cat >"$plain/init" <<'INIT'
+#!/bin/sh
+mount -t proc proc /proc
+mount -t devtmpfs dev /dev
+exec setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
+INIT
+	chmod 755 "$plain" "$plain/init"
+	pack "$plain" "$LX/plain.cpio"
+	rm -rf "$plain"
+}
+
+boot_linux() {
+	linux_args $MEMORY
+	rm -f "$LX/boot.log"
+	local start=${EPOCHREALTIME/./}
+	qemu-system-x86_64 "${LINUX_ARGS[@]}" -initrd "$LX/plain.cpio" -daemonize -pidfile "$LX/pid" \
+		-chardev "socket,id=com1,path=$LX/com1,server=on,wait=off,logfile=$LX/boot.log" -serial chardev:com1 \
+		>"$LX/qemu.log" 2>&1 || die "QEMU for Linux did not start: $(cat "$LX/qemu.log")"
+	if to_prompt "$LX/boot.log" "$LX/com1" "$start"; then sample boot linux "$REPLY"; else failed boot "linux: no prompt"; fi
+	linux_kill "$LX"
+}
+
+bench_boot() {
+	local i
+	wants boot || return 0
+	plain_initrd
+	for ((i = 1; i <= ROUNDS; i++)); do
+		phase "boot to the prompt, $i of $ROUNDS"
+		boot_whimbrel
+		boot_linux
+	done
+}
+
+# ---- rows of nodebench, in turns
+
+prepare() {
+	local disk=$LX/disk.qcow2
+	phase "preparing the files on both machines"
+	rm -f "$RUN/1.qcow2" "$disk"
+	node_disk 1
+	qemu-img create -q -f qcow2 -b "$RUN/root.img" -F raw "$disk"
+	linux_initrd "$LX/initrd.cpio"
+	whimbrel_up
+	on whimbrel --prepare || [ "$REPLY" = "no output" ] || die "Whimbrel: $REPLY"
+	whimbrel_off
+	linux_up
+	on linux --prepare || [ "$REPLY" = "no output" ] || die "Linux: $REPLY"
+	linux_exec "$LX" 10 'cat /sys/devices/system/clocksource/clocksource0/current_clocksource'
+	CLOCKSOURCE=$(tail -1 "$LX/out")
+	linux_stop "$LX"
+	record meta "Linux's clock source" "$CLOCKSOURCE"
+	[ "$CLOCKSOURCE" = tsc ] || say "warning: Linux reads '$CLOCKSOURCE', not the TSC; its clock rows are slower than its best"
+}
+
+bench_rounds() {
+	local i row rows=()
+	for row in "${WANTED[@]}"; do
+		[ "$row" = boot ] || [ -n "${VIEW_OF[$row]:-}" ] || rows+=("$row")
+	done
+	[ ${#rows[@]} -gt 0 ] || return 0
+	prepare
+	# What is cold is so only at the beginning of a round.
+	if wants seq64_cold; then rows=(seq64_cold "${rows[@]/seq64_cold/}"); fi
+	for ((i = 1; i <= ROUNDS; i++)); do
+		phase "round $i of $ROUNDS: booting both"
+		whimbrel_up
+		linux_up
+		for row in "${rows[@]}"; do
+			[ -n "$row" ] || continue
+			[ ! -t 2 ] || phase "round $i of $ROUNDS: $row"
+			measure "$row" whimbrel whimbrel
+			measure "$row" linux linux
+		done
+		timeout 60 "$HOST/whctl" "$RUN" 1 exec sync </dev/null || whimbrel_alive
+		whimbrel_off
+		linux_stop "$LX"
+	done
+}
+
+# ---- the cost of views: instructions (virtual nanoseconds), two boots of Whimbrel
+
+bench_views() {
+	local row on any=0
+	for row in "${!VIEW_OF[@]}"; do ! wants "$row" || any=1; done
+	[ $any = 1 ] || return 0
+	MIPS=1000 # one instruction, one virtual nanosecond
+	for on in 1 0; do
+		VIEWS=$on
+		phase "instructions with views $([ $on = 1 ] && echo on || echo off)"
+		[ -f "$RUN/1.qcow2" ] || node_disk 1
+		whimbrel_up
+		on whimbrel --prepare || [ "$REPLY" = "no output" ] || die "Whimbrel: $REPLY"
+		for row in "${WANTED[@]}"; do
+			[ -z "${VIEW_OF[$row]:-}" ] || measure "$row" whimbrel "views $([ $on = 1 ] && echo on || echo off)" "${VIEW_OF[$row]}"
+		done
+		whimbrel_off
+	done
+}
+
+# ---- the run
+
+about() {
+	local load
+	read -r load _ </proc/loadavg
+	record meta title "bench node, $(date -u '+%Y-%m-%d %H:%M') UTC; ratios of medians of $ROUNDS"
+	record meta date "$(date -u '+%Y-%m-%dT%H:%M:%SZ')"
+	record meta rounds "$ROUNDS"
+	record meta quick $QUICK
+	record meta host "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -1), $(nproc) cores, Linux $(uname -r)"
+	record meta "load at the start" "$load"
+	record meta qemu "$(qemu-system-x86_64 --version | head -1)"
+	record meta linux "$LINUX_VERSION, -cpu qemu64 -m $MEMORY, $LINUX_APPEND"
+	record meta whimbrel "$(git describe --always --dirty 2>/dev/null || echo unknown), -cpu qemu64,+smep,+smap,+umip -m $MEMORY"
+	# Our own machines are idle yet.
+	if awk -v l="$load" 'BEGIN { exit !(l > 0.5) }'; then
+		say "warning: this machine is busy (load $load). Turns make the ratios bear it, but the times are longer than they would be"
+	fi
+}
+
+rows() {
+	local row a b unit
+	for row in "${WANTED[@]}"; do
+		a=whimbrel b=linux unit=ns
+		[ -z "${VIEW_OF[$row]:-}" ] || { a="views on" b="views off" unit=vns; }
+		record row "$row" $unit "${GOAL[$row]}" "$a" "$b" "${TEXT[$row]}"
+	done
+}
+
+report() { awk -F'\t' -v form="$1" -f tools/bench/report.awk "$SAMPLES_FILE"; }
+
+at_exit() {
+	linux_kill "$LX"
+	[ ! -f "$RUN/cluster.conf" ] || cmd_down
+	rm -rf "$LX"
+}
+
+main() {
+	local status=0
+	options "$@"
+	EXTRA_PACKAGES=cpio
+	cmd_build
+	find_rows
+	if [ $LIST = 1 ]; then
+		local row
+		for row in "${ROWS[@]}"; do printf '%-20s %5s  %s\n' "$row" "${GOAL[$row]}" "${TEXT[$row]}"; done
+		return 0
+	fi
+	linux_find
+	up_options -n 1 --direct --mem ${MEMORY}M
+	up_prepare # the directory is ours alone from here on
+	mkdir -p "$LX"
+	SAMPLES_FILE=$OUT/node.samples
+	: >"$SAMPLES_FILE"
+	about
+	rows
+	trap at_exit EXIT
+	trap 'exit 130' INT TERM
+	switch_start
+	bench_boot
+	bench_rounds
+	bench_views
+	progress_end
+	report table || status=$?
+	mkdir -p "${JSON%/*}"
+	report json >"$JSON" || true
+	report svg >"$OUT/node.svg" || true
+	say "written: $JSON, $OUT/node.svg (the samples: $SAMPLES_FILE)"
+	return $status
+}
+
+main "$@"
