@@ -2,12 +2,15 @@
 /*
  * Power failures at random writes. Of the writes that no flush followed, a random part is on the
  * disk. After the restart everything synced must be there, what was deleted may be there but then
- * whole, and e2fsck must be content: after our replay of the journal, and also after the host's.
+ * whole, and e2fsck must be content: after our replay of the journal, and also after the host's. The
+ * power may fail again during that replay. And disks that do not obey some of the flushes must be
+ * found out, or the test would show nothing.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "test_fs_util.h"
@@ -167,50 +170,119 @@ static void host_replay(const char *image)
 	CHECK("replay by the host", image_clean(copy));
 }
 
-int main(void)
+/* The power fails once more while the journal is replayed, or soon after. */
+static bool restart_fails(const char *image)
 {
-	char image[300];
-	unsigned replayed = 0;
-
-	for (unsigned crash = 0; crash < CRASHES; crash++) {
-		r.s = 5000 + crash;
-		memset(file, 0, sizeof(file));
-		snprintf(image, sizeof(image), "%s", test_path("crash.img"));
-		image_make(image, "6M", "-b 1024 -O has_journal -J size=1");
-		disk_open(&disk, image);
-		disk.track = true;
-		tree_mount(&tree, &disk, 1, CACHE);
-		me = (struct client){.t = &tree, .node = 1};
-		for (unsigned d = 0; d < 3; d++) {
-			char path[8];
-
-			sprintf(path, "/d%u", d);
-			EXPECT(path, c_mkdir(&me, path, 0755), 0);
-		}
-		for (unsigned i = 0; i < FILES / 2; i++)
-			create(i);
-		sync_all();
-		disk.writes_left = rnd(&r, 2000);
-		for (unsigned i = 0; i < STEPS && !disk.off; i++)
-			step();
+	disk_open(&disk, image);
+	disk.track = true;
+	disk.writes_left = rnd(&r, 40);
+	fs_log("power failure soon: what follows about read-only is meant");
+	if (fs_mount(&tree.fs, &disk.dev, 1, CACHE) == 0) {
+		holds_init(&tree.holds, &tree.fs);
 		disk_lose_power(&disk, &r);
 		tree_abandon(&tree);
-		disk_close(&disk);
-
-		host_replay(image);
-		disk_open(&disk, image);
-		long before = (long)disk.dev.writes;
-
-		tree_mount(&tree, &disk, 1, CACHE);
-		replayed += (long)disk.dev.writes - before > 6;
-		verify(crash);
-		tree_unmount(&tree);
-		disk_close(&disk);
-		if (!image_clean(image))
-			test_fail("crash", "seed %u: e2fsck is not content", 5000 + crash);
+	} else {
+		disk_lose_power(&disk, &r);
 	}
-	CHECK("crashes", replayed > CRASHES / 4); /* or the test would show nothing */
-	printf("# %u of %u restarts found work in the journal\n", replayed, CRASHES);
+	bool off = disk.writes_left == 0;
+
+	disk_close(&disk);
+	return off;
+}
+
+/* Work until the power fails; restart; judge. */
+static void crash(unsigned number, enum deafness deaf, unsigned *replayed, unsigned *twice)
+{
+	char image[300];
+
+	r.s = 5000 + number;
+	memset(file, 0, sizeof(file));
+	snprintf(image, sizeof(image), "%s", test_path("crash.img"));
+	image_make(image, "6M", "-b 1024 -O has_journal -J size=1");
+	disk_open(&disk, image);
+	disk.track = true;
+	disk.deaf = deaf;
+	tree_mount(&tree, &disk, 1, CACHE);
+	me = (struct client){.t = &tree, .node = 1};
+	for (unsigned d = 0; d < 3; d++) {
+		char path[8];
+
+		sprintf(path, "/d%u", d);
+		EXPECT(path, c_mkdir(&me, path, 0755), 0);
+	}
+	for (unsigned i = 0; i < FILES / 2; i++)
+		create(i);
+	sync_all();
+	disk.writes_left = rnd(&r, 2000);
+	for (unsigned i = 0; i < STEPS && !disk.off; i++)
+		step();
+	disk_lose_power(&disk, &r);
+	tree_abandon(&tree);
+	disk_close(&disk);
+
+	host_replay(image);
+	while (rnd(&r, 2))
+		*twice += restart_fails(image);
+	disk_open(&disk, image);
+	long before = (long)disk.dev.writes;
+
+	tree_mount(&tree, &disk, 1, CACHE);
+	*replayed += (long)disk.dev.writes - before > 6;
+	verify(number);
+	tree_unmount(&tree);
+	disk_close(&disk);
+	if (!image_clean(image))
+		test_fail("crash", "seed %u: e2fsck is not content", 5000 + number);
+}
+
+/* In a process of its own, which must end with a failed check of what is on the disk. */
+static void must_notice(const char *name, enum deafness deaf)
+{
+	int out[2], status = -1;
+	char why[300] = "";
+	size_t len = 0;
+
+	fflush(stdout);
+	CHECK(name, pipe(out) == 0);
+	pid_t pid = fork();
+
+	CHECK(name, pid >= 0);
+	if (pid == 0) {
+		unsigned replayed = 0, twice = 0;
+
+		if (dup2(out[1], STDOUT_FILENO) < 0 || !freopen("/dev/null", "w", stderr))
+			exit(2);
+		close(out[0]);
+		close(out[1]);
+		for (unsigned i = 0; i < CRASHES; i++)
+			crash(i, deaf, &replayed, &twice);
+		exit(0);
+	}
+	close(out[1]);
+	for (char c; read(out[0], &c, 1) == 1;)
+		if (len + 1 < sizeof(why))
+			why[len++] = c == '\n' ? ';' : c;
+	close(out[0]);
+	CHECK(name, waitpid(pid, &status, 0) == pid);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
+		test_fail(name, "was not noticed in %u crashes (status %x)", CRASHES, status);
+	printf("# noticed by: %s\n", why);
+	test_ok(name);
+}
+
+int main(void)
+{
+	unsigned replayed = 0, twice = 0;
+
+	must_notice("a disk that never flushes", DEAF_ALWAYS);
+	must_notice("a disk that does not flush before a commit", DEAF_BEFORE_COMMIT);
+	must_notice("a disk that does not flush behind a commit", DEAF_AFTER_COMMIT);
+	for (unsigned i = 0; i < CRASHES; i++)
+		crash(i, DEAF_NOT, &replayed, &twice);
+	CHECK("crashes",
+	      replayed > CRASHES / 4 && twice > CRASHES / 8); /* or it would show nothing */
+	printf("# %u of %u restarts found work in the journal; in %u the power failed again\n",
+	       replayed, CRASHES, twice);
 	test_ok("power failures");
 	return 0;
 }

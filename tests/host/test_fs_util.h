@@ -39,6 +39,14 @@ uint32_t rnd(struct rng *r, uint32_t below);
 
 struct unflushed; /* a write that no flush has followed yet */
 
+/* A disk that does not do what it is told: the tests must notice. */
+enum deafness {
+	DEAF_NOT,
+	DEAF_ALWAYS,
+	DEAF_BEFORE_COMMIT, /* to a flush before the journal's commit record is written */
+	DEAF_AFTER_COMMIT,
+};
+
 struct test_disk {
 	struct blkdev dev; /* first */
 	int fd;
@@ -47,6 +55,8 @@ struct test_disk {
 	bool track;	  /* remember unflushed writes */
 	long writes_left; /* transfers until the power fails; < 0: never */
 	bool off;	  /* it has failed */
+	enum deafness deaf;
+	bool committed; /* a commit record has been written since the last flush */
 	struct unflushed *pending;
 	unsigned npending;
 	bool fail_reads;
