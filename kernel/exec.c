@@ -7,6 +7,7 @@
 #include "linux_file.h"
 #include "main.h"
 #include "proc.h"
+#include "shared.h"
 #include "trace.h"
 #include "usercopy.h"
 #include "vm_internal.h"
@@ -351,8 +352,10 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	file_set_cmdline(current, args->buf, args->argc);
 	current->u->names.euid = current->u->names.suid = pr->euid;
 	current->u->names.egid = current->u->names.sgid = pr->egid;
-	if (old)
+	if (old) {
+		shared_sync(old, 0, USER_TOP);
 		vm_put(old);
+	}
 	vfork_done(current);
 	set_comm(path);
 	env_exec(current);

@@ -351,7 +351,8 @@ i64 fobj_read(struct fobj *f, u64 off, void *buf, size_t len)
 	return (i64)done;
 }
 
-i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t len)
+static i64 write_through(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t len,
+			 bool to_cache)
 {
 	int err = fobj_bind(f);
 	if (err)
@@ -362,7 +363,7 @@ i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t l
 	/* The buffer is only read (WH_BULK_IN). */
 	i64 n = fobj_io(f, FS_WRITE, *off, append ? O_APPEND : 0, (void *)(u64)kbuf, len, &m);
 	const struct fs_wrote *w = WH_BODY(&m, struct fs_wrote);
-	vnode_write_end(v, seq, w->off, kbuf, n);
+	vnode_write_end(v, seq, w->off, to_cache ? kbuf : NULL, n);
 	if (n > 0) {
 		struct fs_attr news = f->attr;
 		news.size = w->size;
@@ -371,6 +372,16 @@ i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t l
 		fobj_news(f->tree, &news, true);
 	}
 	return n;
+}
+
+i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t len)
+{
+	return write_through(f, off, append, kbuf, len, true);
+}
+
+i64 fobj_write_back(struct fobj *f, u64 off, const void *kbuf, size_t len)
+{
+	return write_through(f, &off, false, kbuf, len, false);
 }
 
 int fobj_truncate(struct fobj *f, u64 size)
@@ -388,7 +399,7 @@ int fobj_truncate(struct fobj *f, u64 size)
 	if (r < 0)
 		return (int)r;
 	if (f->vnode)
-		vnode_drop(f->vnode, size, ~0ull);
+		vnode_cut(f->vnode, size);
 	r = attr_now(f, &a);
 	if (r < 0)
 		return (int)r;

@@ -21,6 +21,8 @@ struct fobj *fobj_open_path(struct path *path, u32 flags, u32 mode, int *err);
 int fobj_fstat(struct fobj *f, struct fs_attr *a);
 /* Write from kernel memory, len <= FS_IO_MAX; *off becomes the end of what was written (O_APPEND: anywhere). */
 i64 fobj_write(struct fobj *f, u64 *off, bool append, const void *kbuf, size_t len);
+/* The bytes come from the cached pages themselves, which may have changed again meanwhile. */
+i64 fobj_write_back(struct fobj *f, u64 off, const void *kbuf, size_t len);
 int fobj_truncate(struct fobj *f, u64 size);
 
 /* Transfer buffers of up to FS_IO_MAX bytes. NULL: no memory. */
@@ -64,6 +66,16 @@ void vnode_detach(struct fobj *f);
 struct vnode *vnode_write_begin(struct fobj *f, u64 *seq);
 void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n);
 void vnode_drop(struct vnode *v, u64 from, u64 to); /* cached pages of bytes [from, to) */
+void vnode_cut(struct vnode *v, u64 size);	    /* the file ends there now */
+/* Files mapped shared for writing (shared.c). v may be NULL: not cached, so not shared either. */
+void vnode_shared(struct vnode *v, int regions); /* so many more, or fewer, regions */
+bool vnode_is_shared(const struct vnode *v);
+bool vnode_is_base(const struct vnode *v);
+/* As fobj_page(), but the frame is the cache's and stays it as long as it is mapped. */
+int fobj_page_kept(struct fobj *f, u64 index, u64 *phys);
+/* The cached page was written through a mapping; it is kept until fobj_flush() has sent it. */
+void fobj_page_written(struct fobj *f, u64 index);
+int fobj_flush(struct fobj *f); /* blocks; 0 or -errno */
 /* Ask for the size if the file changed behind our back. 0 or -errno. */
 int fobj_refresh(struct fobj *f);
 extern struct list all_fobjs;

@@ -24,6 +24,7 @@ struct vnode {
 	u64 ino;
 	struct fs_version version;
 	u32 users;   /* fobjs, and calls that need it to stay */
+	u32 shared;  /* regions that map it shared for writing: its mapped pages are the truth */
 	u32 writers; /* writes in flight: what is read meanwhile may be old */
 	u64 purges; /* changes behind our back that the file server told of: size and version unknown since */
 	u64 known; /* how many of them the custodian has been asked about */
@@ -37,6 +38,7 @@ struct cpage {
 	struct cpage *hash_next;
 	struct vnode *v;
 	u64 index, phys;
+	bool written; /* through a mapping; the custodian does not have it yet */
 };
 
 static struct list vnodes = LIST_INIT(vnodes);
@@ -115,7 +117,8 @@ u64 pagecache_reclaim(u64 n)
 	u64 freed = 0, look = cached_frames;
 	while (look-- && freed < n && !list_empty(&lru)) {
 		struct cpage *c = container_of(lru.next, struct cpage, lru);
-		if (frame_refs(c->phys) > 1) { /* mapped: dropping it would free nothing */
+		if (frame_refs(c->phys) > 1 ||
+		    c->written) { /* mapped: dropping it would free nothing */
 			list_remove(&c->lru);
 			list_push_back(&lru, &c->lru);
 			continue;
@@ -133,11 +136,17 @@ u64 pagecache_reclaim(u64 n)
 	return freed;
 }
 
+/* Mapped shared: what is in memory is newer than what the custodian has, and must stay the same frame. */
+static bool kept(const struct cpage *c)
+{
+	return c->written || (c->v->shared && frame_refs(c->phys) > 1);
+}
+
 void vnode_drop(struct vnode *v, u64 from, u64 to)
 {
 	v->seq++;
 	list_for_each_safe(c, &v->pages, struct cpage, in_vnode)
-		if ((c->index + 1) * PAGE_SIZE > from && c->index * PAGE_SIZE < to)
+		if ((c->index + 1) * PAGE_SIZE > from && c->index * PAGE_SIZE < to && !kept(c))
 			page_drop(c);
 }
 
@@ -277,10 +286,10 @@ void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
 	v->writers--;
 	if (n > 0) {
 		/* With another write in flight nobody knows here whose bytes the custodian wrote last. */
-		if (v->writers || v->seq != seq || !v->tree) {
+		if (data && !v->shared && (v->writers || v->seq != seq || !v->tree)) {
 			if (v->tree)
 				vnode_drop(v, off, off + (u64)n);
-		} else {
+		} else if (data) { /* else it came from the pages */
 			for (u64 done = 0, len; done < (u64)n; done += len) {
 				u64 at = (off + done) & PAGE_MASK;
 				struct cpage *c = lookup(v, (off + done) / PAGE_SIZE);
@@ -399,6 +408,105 @@ u64 fobj_page_cached(struct fobj *f, u64 index)
 	list_push_back(&lru, &c->lru);
 	frame_ref(c->phys);
 	return c->phys;
+}
+
+/* ---- mapped shared (shared.c) ---- */
+
+void vnode_shared(struct vnode *v, int regions)
+{
+	v->shared += (u32)regions;
+}
+
+bool vnode_is_shared(const struct vnode *v)
+{
+	return v && v->shared;
+}
+
+bool vnode_is_base(const struct vnode *v)
+{
+	return v->tree == 0;
+}
+
+int fobj_page_kept(struct fobj *f, u64 index, u64 *phys)
+{
+	/* What was fetched while somebody wrote is not kept by the cache: fetch again. */
+	for (int tries = 0; tries < 16; tries++) {
+		int err = fobj_page(f, index, phys);
+		if (err)
+			return err;
+		const struct cpage *c = f->vnode ? lookup(f->vnode, index) : NULL;
+		if (c && c->phys == *phys)
+			return 0;
+		frame_put(*phys);
+	}
+	return -ENOMEM;
+}
+
+void fobj_page_written(struct fobj *f, u64 index)
+{
+	struct cpage *c = f->vnode ? lookup(f->vnode, index) : NULL;
+	if (c)
+		c->written = true;
+}
+
+/* Pages of one run of written pages, from the first found, into buf; those are then not `written`. */
+static u64 gather(struct vnode *v, u8 *buf, u64 *index)
+{
+	struct cpage *c = NULL;
+	u64 n = 0;
+	list_for_each(x, &v->pages, struct cpage, in_vnode)
+		if (!c && x->written)
+			c = x;
+	if (!c)
+		return 0;
+	*index = c->index;
+	while (c && c->written && n < FS_IO_MAX / PAGE_SIZE) {
+		memcpy(buf + n * PAGE_SIZE, P2V(c->phys), PAGE_SIZE);
+		c->written = false;
+		list_remove(&c->in_vnode); /* the others are found sooner */
+		list_push_back(&v->pages, &c->in_vnode);
+		c = lookup(v, *index + ++n);
+	}
+	return n;
+}
+
+int fobj_flush(struct fobj *f)
+{
+	struct vnode *v = f->vnode;
+	u64 index, n;
+	int err = 0;
+	u8 *buf = v ? io_buf_get(FS_IO_MAX) : NULL;
+	if (!buf)
+		return v ? -ENOMEM : 0;
+	v->users++;
+	while ((n = gather(v, buf, &index))) {
+		u64 off = index * PAGE_SIZE, size = f->attr.size;
+		if (off >= size)
+			continue;
+		size_t len = MIN(n * PAGE_SIZE, size - off);
+		i64 r = fobj_write_back(f, off, buf, len);
+		if (r != (i64)len && !err) {
+			err = r < 0 ? (int)r : -EIO;
+			klog("file: %s: %lu bytes written through a mapping are lost: error %d",
+			     f->path, len, -err);
+		}
+	}
+	io_buf_put(buf, FS_IO_MAX);
+	vnode_put(v);
+	return err;
+}
+
+void vnode_cut(struct vnode *v, u64 size)
+{
+	vnode_drop(v, size, ~0ull);
+	list_for_each(c, &v->pages, struct cpage, in_vnode) {
+		u64 from = c->index * PAGE_SIZE;
+		if (from + PAGE_SIZE <= size)
+			continue;
+		u64 keep = from < size ? size - from : 0;
+		memset((u8 *)P2V(c->phys) + keep, 0, PAGE_SIZE - keep);
+		c->written &= keep != 0;
+	}
 }
 
 /* wh_page_purge(ino, gen, off, len): a peer, through our file server, changed a file of this node's tree. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes from allocation to the grave. */
 #include "proc.h"
+#include "shared.h"
 #include "cpu.h"
 #include "file.h"
 #include "frame.h"
@@ -261,6 +262,7 @@ void proc_exit(i32 status)
 	if (p->service)
 		klog("service %u (%s, pid %d) ended with status %x", p->service, p->u->names.comm,
 		     p->pid, status);
+	shared_sync(p->vm, 0, USER_TOP);
 	timer_cancel(&p->alarm_timer);
 	ipc_proc_gone(p);
 	if (p->service == WH_SVC_MIGRATE)

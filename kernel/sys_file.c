@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "poll.h"
 #include "proc.h"
+#include "shared.h"
 #include "sys_file.h"
 #include "usercopy.h"
 
@@ -384,7 +385,9 @@ i64 sys_fsync(const u64 *arg)
 	struct wh_msg m;
 	if (!f)
 		return -EBADF;
-	i64 r = f->fobj ? fobj_request(f->fobj, FS_FSYNC, NULL, &m) : -EINVAL;
+	i64 r = f->fobj ? shared_sync_file(f->fobj) : -EINVAL;
+	if (!r)
+		r = fobj_request(f->fobj, FS_FSYNC, NULL, &m);
 	return MIN(r, 0);
 }
 

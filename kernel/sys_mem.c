@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "linux_file.h"
 #include "proc.h"
+#include "shared.h"
 #include "usercopy.h"
 #include "vm_internal.h"
 
@@ -12,6 +13,7 @@ enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4 };
 enum {
 	MAP_SHARED = 1,
 	MAP_PRIVATE = 2,
+	MAP_TYPE = 15,
 	MAP_FIXED = 0x10,
 	MAP_ANONYMOUS = 0x20,
 	MAP_FIXED_NOREPLACE = 0x100000
@@ -53,16 +55,34 @@ static i64 map_file(u64 addr, u64 len, u32 prot, u64 flags, int fd, u64 off)
 		return -ENODEV;
 	if ((f->flags & O_ACCMODE) == O_WRONLY)
 		return -EACCES;
-	/* A shared writable mapping would be a write nobody hears of; read-only sharing is a
-	 * private mapping. */
-	if ((flags & MAP_SHARED) && (prot & WH_RG_WRITE))
-		return -ENODEV;
-	int err = fobj_bind(f->fobj);
+	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+	if (shared && (prot & WH_RG_WRITE) && (f->flags & O_ACCMODE) != O_RDWR)
+		return -EACCES;
+	/* Who can never write sees the cached pages as a private mapping, too. */
+	shared = shared && (f->flags & O_ACCMODE) == O_RDWR;
+	int err = shared ? shared_prepare(f->fobj) : fobj_bind(f->fobj);
+	if (err == -ENODEV && !(prot & WH_RG_WRITE)) { /* another node's */
+		shared = false;
+		err = 0;
+	}
 	if (err)
 		return err;
+	if (shared)
+		return vm_map(current->vm, addr, len, prot | WH_RG_FILE | VM_RG_SHARED, f->fobj,
+			      off, PAGE_UP(len), flags & MAP_FIXED);
 	u64 size = f->fobj->attr.size, file_len = off < size ? MIN(size - off, PAGE_UP(len)) : 0;
 	return vm_map(current->vm, addr, len, prot | WH_RG_FILE, f->fobj, off, file_len,
 		      flags & MAP_FIXED);
+}
+
+static i64 map_shared(u64 addr, u64 len, u32 prot, bool fixed)
+{
+	struct shm *s = shm_new(PAGE_UP(len) / PAGE_SIZE);
+	if (!s)
+		return -ENOMEM;
+	i64 at = vm_map_shm(current->vm, addr, len, prot, s, fixed);
+	shm_put(s); /* the region's is its own */
+	return at;
 }
 
 i64 sys_mmap(const u64 *arg)
@@ -76,23 +96,48 @@ i64 sys_mmap(const u64 *arg)
 		return addr & PAGE_MASK ? -EINVAL : -ENOMEM;
 	if ((prot & WH_RG_WRITE) && (prot & WH_RG_EXEC))
 		return -EACCES; /* W^X */
-	if (!(flags & MAP_ANONYMOUS))
-		return map_file(addr, len, prot, flags, (int)arg[4], off);
-	/* Nobody but a child of fork could share it, and that would need shared frames: not
-	 * offered. */
-	if ((flags & MAP_SHARED) && !(flags & MAP_PRIVATE))
-		return -ENODEV;
 	if (flags & MAP_FIXED_NOREPLACE) {
 		if (vm_overlaps(current->vm, addr, PAGE_UP(len)))
 			return -EEXIST;
 		flags |= MAP_FIXED;
 	}
+	if (flags & MAP_FIXED) { /* what was there goes, but not what was written to it */
+		int err = shared_sync(current->vm, addr, addr + PAGE_UP(len));
+		if (err)
+			return err;
+	}
+	if (!(flags & MAP_ANONYMOUS))
+		return map_file(addr, len, prot, flags, (int)arg[4], off);
+	if ((flags & MAP_TYPE) != MAP_PRIVATE)
+		return map_shared(addr, len, prot, flags & MAP_FIXED);
 	return vm_map(current->vm, addr, len, prot, NULL, 0, 0, flags & MAP_FIXED);
 }
 
 i64 sys_munmap(const u64 *arg)
 {
-	return arg[1] ? vm_unmap(current->vm, arg[0], arg[1]) : -EINVAL;
+	if (!arg[1] || arg[0] > USER_TOP || arg[1] > USER_TOP)
+		return -EINVAL;
+	shared_sync(current->vm, arg[0],
+		    arg[0] + PAGE_UP(arg[1])); /* nobody hears of an error: msync tells */
+	return vm_unmap(current->vm, arg[0], arg[1]);
+}
+
+i64 sys_msync(const u64 *arg)
+{
+	enum { MS_ASYNC = 1, MS_INVALIDATE = 2, MS_SYNC = 4 };
+	u64 flags = arg[2], end = arg[0] + PAGE_UP(arg[1]);
+	if ((arg[0] & PAGE_MASK) || flags & ~(u64)(MS_ASYNC | MS_INVALIDATE | MS_SYNC) ||
+	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+		return -EINVAL;
+	if (arg[1] > USER_TOP || end > USER_TOP)
+		return -ENOMEM;
+	for (u64 a = arg[0]; a < end;) {
+		struct region *r = vm_find(current->vm, a);
+		if (!r)
+			return -ENOMEM;
+		a = r->end;
+	}
+	return flags & MS_SYNC ? shared_sync_durable(current->vm, arg[0], end) : 0;
 }
 
 i64 sys_mprotect(const u64 *arg)
@@ -117,12 +162,14 @@ i64 sys_mremap(const u64 *arg)
 	if (len == old)
 		return (i64)addr;
 	if (len < old) {
+		shared_sync(current->vm, addr + len, addr + old);
 		int err = vm_unmap(current->vm, addr + len, old - len);
 		return err ? err : (i64)addr;
 	}
 	if (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old))
 		return -ENOMEM;
-	if (r->file || vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0)
+	if (r->file || r->shm ||
+	    vm_map(current->vm, addr + old, len - old, r->flags, NULL, 0, 0, true) < 0)
 		return -ENOMEM;
 	return (i64)addr;
 }
@@ -136,8 +183,10 @@ i64 sys_madvise(const u64 *arg)
 					  malloc relies on */
 		u64 end = MIN(arg[0] + PAGE_UP(arg[1]), USER_TOP);
 		list_for_each(r, &current->vm->regions, struct region, link)
-			if (r->start < end && arg[0] < r->end)
+			if (r->start < end && arg[0] < r->end) {
+				shared_collect(current->vm, arg[0], end);
 				vm_drop_pages(current->vm, MAX(r->start, arg[0]), MIN(r->end, end));
+			}
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include "frame.h"
 #include "lib.h"
 #include "mem.h"
+#include "shared.h"
 #include "vm_internal.h"
 
 u64 region_count;
@@ -32,6 +33,8 @@ static struct region *region_new(struct vm *vm, u64 start, u64 end, u32 flags, s
 static void region_free(struct vm *vm, struct region *r)
 {
 	list_remove(&r->link);
+	if (r->flags & VM_RG_SHARED)
+		shared_leave(r);
 	if (r->file)
 		fobj_put(r->file);
 	kfree(r);
@@ -70,6 +73,7 @@ void vm_put(struct vm *vm)
 	if (--vm->refs)
 		return;
 	list_for_each_safe(r, &vm->regions, struct region, link) {
+		shared_collect(vm, r->start, r->end);
 		vm_drop_pages(vm, r->start, r->end);
 		region_free(vm, r);
 	}
@@ -123,6 +127,9 @@ static int split_at(struct vm *vm, u64 addr)
 				      r->file_len > head ? r->file_len - head : 0);
 	if (!n)
 		return -ENOMEM;
+	n->shm = r->shm;
+	if (r->flags & VM_RG_SHARED)
+		shared_join(n);
 	r->end = addr;
 	r->file_len = MIN(r->file_len, head);
 	list_push_front(&r->link, &n->link);
@@ -144,6 +151,7 @@ int vm_unmap(struct vm *vm, u64 addr, u64 len)
 		return -ENOMEM;
 	list_for_each_safe(r, &vm->regions, struct region, link) {
 		if (r->start >= addr && r->end <= addr + len) {
+			shared_collect(vm, r->start, r->end);
 			vm_drop_pages(vm, r->start, r->end);
 			region_free(vm, r);
 		}
@@ -203,14 +211,14 @@ bool vm_overlaps(struct vm *vm, u64 addr, u64 len)
 static bool merge_before(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file)
 {
 	struct region *r = addr ? vm_find(vm, addr - 1) : NULL;
-	if (!r || file || r->file || r->flags != flags || r->end != addr)
+	if (!r || file || r->file || (flags & VM_RG_SHARED) || r->flags != flags || r->end != addr)
 		return false;
 	r->end += len;
 	return true;
 }
 
-i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 off, u64 file_len,
-	   bool fixed)
+static i64 map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, struct shm *shm,
+	       u64 off, u64 file_len, bool fixed)
 {
 	len = PAGE_UP(len);
 	if (len == 0 || len > USER_TOP)
@@ -230,6 +238,9 @@ i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 o
 		struct region *r = region_new(vm, addr, addr + len, flags, file, off, file_len);
 		if (!r)
 			return -ENOMEM;
+		r->shm = shm;
+		if (flags & VM_RG_SHARED)
+			shared_join(r);
 		insert(vm, r);
 	}
 	if (vm->wired) {
@@ -245,6 +256,17 @@ i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 o
 	return (i64)addr;
 }
 
+i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 off, u64 file_len,
+	   bool fixed)
+{
+	return map(vm, addr, len, flags, file, NULL, off, file_len, fixed);
+}
+
+i64 vm_map_shm(struct vm *vm, u64 addr, u64 len, u32 flags, struct shm *shm, bool fixed)
+{
+	return map(vm, addr, len, flags | VM_RG_SHARED, NULL, shm, 0, 0, fixed);
+}
+
 struct vm *vm_fork(struct vm *src)
 {
 	struct vm *vm = vm_create();
@@ -258,7 +280,13 @@ struct vm *vm_fork(struct vm *src)
 			continue;
 		struct region *n = region_new(vm, r->start, r->end, r->flags, r->file, r->file_off,
 					      r->file_len);
-		if (!n || (list_push_back(&vm->regions, &n->link), vm_copy_pages(vm, src, r))) {
+		if (n) {
+			list_push_back(&vm->regions, &n->link);
+			n->shm = r->shm;
+			if (r->flags & VM_RG_SHARED)
+				shared_join(n);
+		}
+		if (!n || vm_copy_pages(vm, src, r)) {
 			vm_put(vm);
 			vm = NULL;
 			break;

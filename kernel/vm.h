@@ -12,10 +12,15 @@
  * driver other frames than its device has. */
 #define VM_RG_DMA (WH_RG_STACK | WH_RG_HEAP)
 
+/* The frames are those of all who map it (shared.c). Such a region does not travel, so this is none of
+ * the WH_RG_ bits of an image. */
+#define VM_RG_SHARED (1u << 16)
+
 /* Of one address space: regions are kernel memory, looked for one by one. Beyond: -ENOMEM. */
 #define VM_REGIONS_MAX 4096u
 
 struct fobj;
+struct shm;
 struct proc;
 
 struct region {
@@ -23,6 +28,7 @@ struct region {
 	u64 start, end;
 	u32 flags;	   /* enum wh_region_flags */
 	struct fobj *file; /* WH_RG_FILE: one reference */
+	struct shm *shm;   /* VM_RG_SHARED without file: one reference */
 	u64 file_off;	   /* of start */
 	u64 file_len;	   /* bytes from file_off that come from the file */
 };
@@ -47,6 +53,8 @@ void vm_switch(struct vm *vm);	    /* NULL: kernel only */
  * was there is unmapped first; else addr is a hint and the chosen address is returned. */
 i64 vm_map(struct vm *vm, u64 addr, u64 len, u32 flags, struct fobj *file, u64 off, u64 file_len,
 	   bool fixed);
+/* The same for memory shared with all who have a region with this shm, which gains a reference. */
+i64 vm_map_shm(struct vm *vm, u64 addr, u64 len, u32 flags, struct shm *shm, bool fixed);
 int vm_unmap(struct vm *vm, u64 addr, u64 len);
 int vm_protect(struct vm *vm, u64 addr, u64 len, u32 prot_flags);
 struct region *vm_find(struct vm *vm, u64 addr);

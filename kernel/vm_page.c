@@ -2,12 +2,13 @@
 /*
  * Pages: what is mapped. A present entry is either PRIVATE (an anonymous frame or a private copy;
  * shared between forks while its reference count is above one, then read-only) or a page-cache
- * frame (read-only).
+ * frame (read-only), or, in a region that is VM_RG_SHARED, a frame of all who map it (shared.c).
  */
 #include "file.h"
 #include "frame.h"
 #include "lib.h"
 #include "mem.h"
+#include "shared.h"
 #include "vm.h"
 #include "vm_internal.h"
 
@@ -55,6 +56,8 @@ void vm_protect_pages(struct vm *vm, struct region *r)
 			if ((r->flags & WH_RG_WRITE) && (*e & PTE_PRIVATE) &&
 			    frame_refs(PTE_ADDR(*e)) == 1)
 				entry |= PTE_W;
+			if (r->flags & VM_RG_SHARED)
+				entry |= (*e & PTE_D) | (r->flags & WH_RG_WRITE ? PTE_W : 0);
 			*e = entry;
 		}
 		a += PAGE_SIZE;
@@ -65,6 +68,8 @@ void vm_protect_pages(struct vm *vm, struct region *r)
 
 int vm_copy_pages(struct vm *dst, struct vm *src, struct region *r)
 {
+	if (r->flags & VM_RG_SHARED) /* found at the first touch */
+		return 0;
 	for (u64 a = r->start; a < r->end;) {
 		u64 *s = pte_walk(src->pml4, a, &a);
 		if (!s)
@@ -170,6 +175,21 @@ static int fault_anonymous(struct vm *vm, u64 page, struct region *r)
 	return 0;
 }
 
+static int fault_shared(struct vm *vm, u64 page, struct region *r)
+{
+	u64 phys, bits = prot_bits(r) | (r->flags & WH_RG_WRITE ? PTE_W : 0);
+	int err = shared_page(r, page - r->start, &phys);
+	if (err)
+		return err == -ENOMEM ? -ENOMEM : -EIO;
+	u64 *e = pte_find(vm->pml4, page, true);
+	if (!e || *e & PTE_P) { /* another thread's fault was faster */
+		frame_put(phys);
+		return e ? 0 : -ENOMEM;
+	}
+	*e = phys | bits;
+	return 0;
+}
+
 int vm_fault(struct vm *vm, u64 addr, bool write, bool exec)
 {
 	struct region *r = vm_find(vm, addr);
@@ -183,6 +203,8 @@ int vm_fault(struct vm *vm, u64 addr, bool write, bool exec)
 			return break_cow(vm, e, page, r);
 		return *e & PTE_U ? 0 : -EFAULT;
 	}
+	if (r->flags & VM_RG_SHARED)
+		return fault_shared(vm, page, r);
 	if (r->file && page - r->start < r->file_len)
 		return fault_file(vm, page, r, write);
 	return fault_anonymous(vm, page, r);

@@ -8,6 +8,7 @@
  */
 #include "frame.h"
 #include "proc.h"
+#include "shared.h"
 #include "restless.h"
 #include "usercopy.h"
 
@@ -203,6 +204,13 @@ static int system_verdict(struct proc *p, u32 node, struct text *why)
 			    "cure: let it exec, "
 			    "then move to node %u",
 			    p->pid, node);
+		return -EPERM;
+	}
+	if (shared_why(p->vm, why)) {
+		text_printf(
+			why,
+			": rule local: its frames are this node's and cannot be kept on node %u; cure: munmap it",
+			node);
 		return -EPERM;
 	}
 	return 0;

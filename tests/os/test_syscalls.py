@@ -14,7 +14,7 @@ def checks(text):
     return re.findall(r"^(?:not )?ok (.*?)(?:: .*)?$", text, re.M)
 
 
-@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock"])
+@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared"])
 def test_program(cluster, program):
     host = subprocess.run([f"{build_dir()}/user/test/{program}"], capture_output=True, text=True, timeout=60, check=False)
     assert host.returncode == 0, f"on the host, whose result is the normal one:\n{host.stdout}{host.stderr}"
@@ -34,6 +34,11 @@ def test_a_bad_pointer_in_every_call_gives_efault(cluster):
     assert len(checks(text)) > 100, f"only {len(checks(text))} calls were tried"
 
 
+def test_a_file_of_the_base_image_mapped_shared(cluster):
+    r = cluster(1).exec(1, "t_shared", "/etc/passwd", timeout=60)
+    assert r.returncode == 0, r.stdout.decode()
+
+
 def test_nothing_is_left_behind(cluster):
     """Descriptors used up, thousands of regions and mapped files: all of it is given back when the program ends."""
     c, names = cluster(1), ("pipes", "ofiles", "fobjs", "procs", "fs_holds")
@@ -50,10 +55,10 @@ def test_nothing_is_left_behind(cluster):
             time.sleep(0.5)
         return now
 
-    for program in ("t_pipe", "t_mem"):  # their text and the buffers they make grow are there then
+    for program in ("t_pipe", "t_mem", "t_shared"):  # their text and the buffers they make grow are there then
         c.exec(1, program, timeout=60)
     before = settled()
-    for program in ("t_pipe", "t_mem"):
+    for program in ("t_pipe", "t_mem", "t_shared"):
         assert c.exec(1, program, timeout=60).returncode == 0
     after = settled()
     more = {name: f"{before[name]} -> {after[name]}" for name in names if after[name] > before[name] + (name == "ofiles")}
