@@ -85,7 +85,8 @@ struct ofile {
 	u64 offset;
 	u64 dircookie;
 	u64 dirend; /* 1 + the counter in the directory's version for which no entry lies behind dircookie; 0: not known */
-	u32 locked; /* LOCK_SH/LOCK_EX held through this description */
+	bool watched;	  /* by an epoll (env/epoll.c) */
+	u32 locked;	  /* LOCK_SH/LOCK_EX held through this description */
 	struct end *home; /* it is, or was, used from other nodes (ends.c) */
 	struct fobj *
 		end; /* far: the description is another node's; pipe, terminal, or only the offset (far.c) */
@@ -101,6 +102,9 @@ struct ofile *fd_get(struct proc *p, int fd);
 /* Lowest free descriptor >= min; takes over the reference. -EMFILE (then not). */
 int fd_install(struct proc *p, struct ofile *f, int min, bool cloexec);
 int fd_close(struct proc *p, int fd);
+
+/* f has no user any more: epolls forget it (env/epoll.c). */
+void epoll_forget(struct ofile *f);
 
 /* Poll: a caller waiting on several queues (poll.c). */
 struct waitq;

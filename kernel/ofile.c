@@ -33,6 +33,8 @@ void ofile_put(struct ofile *f)
 {
 	if (--f->refs)
 		return;
+	if (f->watched)
+		epoll_forget(f);
 	if (f->ops->release)
 		f->ops->release(f);
 	if (f->fobj)

@@ -28,6 +28,7 @@ struct user_pollfd {
 struct pollreq {
 	struct list link; /* in pollers */
 	struct waitq self;
+	struct waitq *to; /* is woken: self, or an epoll's queue */
 	bool woken;
 	u32 count, room;
 	struct waitq *queue[];
@@ -45,11 +46,60 @@ void poll_wake(struct waitq *q)
 {
 	wake_all(q);
 	list_for_each(pr, &pollers, struct pollreq, link) {
-		for (u32 i = 0; i < pr->count && !pr->woken; i++)
-			pr->woken = pr->queue[i] == q;
-		if (pr->woken)
-			wake_all(&pr->self);
+		bool hit = false;
+		for (u32 i = 0; i < pr->count && !hit; i++)
+			hit = pr->queue[i] == q;
+		if (!hit)
+			continue;
+		pr->woken = true;
+		if (pr->to == &pr->self)
+			wake_all(pr->to);
+		else
+			poll_wake(pr->to); /* which may be listened to, too */
 	}
+}
+
+static struct pollreq *listen(u32 files, struct waitq *to)
+{
+	u32 room = files * QUEUES_PER_FILE;
+	struct pollreq *pr = kmalloc(sizeof *pr + room * sizeof pr->queue[0]);
+	if (!pr)
+		return NULL;
+	pr->room = room;
+	waitq_init(&pr->self);
+	pr->to = to ? to : &pr->self;
+	list_push_back(&pollers, &pr->link);
+	return pr;
+}
+
+struct pollreq *poll_listen(struct waitq *to)
+{
+	struct pollreq *pr = listen(1, to);
+	if (pr)
+		pr->woken = true; /* nobody has looked yet */
+	return pr;
+}
+
+void poll_end(struct pollreq *pr)
+{
+	list_remove(&pr->link);
+	kfree(pr);
+}
+
+bool poll_woken(const struct pollreq *pr)
+{
+	return pr->woken;
+}
+
+void poll_set_woken(struct pollreq *pr)
+{
+	pr->woken = true;
+}
+
+void poll_again(struct pollreq *pr)
+{
+	pr->woken = false;
+	pr->count = 0;
 }
 
 void poll_note_servers(u32 services)
@@ -84,7 +134,7 @@ static u32 ask_all(struct user_pollfd *fds, u32 n, struct pollreq *pr)
 
 /* The deadline of this call (node time): the caller's time-out, or what an interrupted first
  * attempt left. */
-static u64 deadline_of(u64 timeout_ns)
+u64 poll_deadline(u64 timeout_ns)
 {
 	const struct ucall *c = &current_thread->u.call;
 	if (c->resume_valid && c->resume_nr == c->nr)
@@ -95,7 +145,7 @@ static u64 deadline_of(u64 timeout_ns)
 	return timeout_ns >= NO_DEADLINE - now ? NO_DEADLINE : now + timeout_ns;
 }
 
-static i64 interrupted(u64 deadline)
+i64 poll_interrupted(u64 deadline)
 {
 	struct ucall *c = &current_thread->u.call;
 	c->resume_valid = true;
@@ -109,26 +159,22 @@ static i64 interrupted(u64 deadline)
 /* Number of ready files (0: time is up), or -ERESTARTNOHAND, -ENOMEM. */
 static i64 wait_ready(struct user_pollfd *fds, u32 n, u64 deadline)
 {
-	struct pollreq *pr = kmalloc(sizeof *pr + n * QUEUES_PER_FILE * sizeof pr->queue[0]);
+	struct pollreq *pr = listen(n, NULL);
 	if (!pr)
 		return -ENOMEM;
-	pr->room = n * QUEUES_PER_FILE;
-	waitq_init(&pr->self);
-	list_push_back(&pollers, &pr->link);
 	i64 ready = ask_all(fds, n, pr);
 	bool time_up = false;
 	while (ready == 0 && !time_up) {
 		time_up = deadline <= now_ns();
 		int w = time_up || pr->woken ? 0 : wait_on(&pr->self, deadline, true);
 		if (w == -EINTR) {
-			ready = interrupted(deadline);
+			ready = poll_interrupted(deadline);
 			break;
 		}
 		pr->woken = false;
 		ready = ask_all(fds, n, NULL);
 	}
-	list_remove(&pr->link);
-	kfree(pr);
+	poll_end(pr);
 	if (ready >= 0)
 		current_thread->u.call.resume_valid = false;
 	return ready;
@@ -156,7 +202,7 @@ static i64 poll_common(u64 ufds, u64 n, u64 deadline)
 i64 sys_poll(const u64 *arg)
 {
 	i32 ms = (i32)arg[2];
-	return poll_common(arg[0], arg[1], deadline_of(ms < 0 ? NO_DEADLINE : (u64)ms * 1000000));
+	return poll_common(arg[0], arg[1], poll_deadline(ms < 0 ? NO_DEADLINE : (u64)ms * 1000000));
 }
 
 struct user_time {
@@ -191,7 +237,7 @@ static void put_timeout(u64 uaddr, u64 frac_per_sec, u64 deadline)
 }
 
 /* The mask argument of ppoll and pselect6, in force during the call. */
-static i64 set_mask(u64 umask, u64 size)
+i64 poll_mask(u64 umask, u64 size)
 {
 	u64 mask;
 	if (!umask)
@@ -209,10 +255,10 @@ i64 sys_ppoll(const u64 *arg)
 	u64 timeout;
 	i64 r = get_timeout(arg[2], NS_PER_SEC, &timeout);
 	if (r == 0)
-		r = set_mask(arg[3], arg[4]);
+		r = poll_mask(arg[3], arg[4]);
 	if (r < 0)
 		return r;
-	u64 deadline = deadline_of(timeout);
+	u64 deadline = poll_deadline(timeout);
 	r = poll_common(arg[0], arg[1], deadline);
 	if (r == -ERESTARTNOHAND)
 		return r; /* signal_deliver decides the fate of the mask */
@@ -305,7 +351,7 @@ i64 sys_select(const u64 *arg)
 	i64 r = get_timeout(arg[4], 1000000, &timeout);
 	if (r < 0)
 		return r;
-	u64 deadline = deadline_of(timeout);
+	u64 deadline = poll_deadline(timeout);
 	r = select_common(arg[0], arg + 1, deadline);
 	if (r != -ERESTARTNOHAND)
 		put_timeout(arg[4], 1000000, deadline);
@@ -319,10 +365,10 @@ i64 sys_pselect6(const u64 *arg)
 	if (r == 0 && arg[5])
 		r = copy_from_user(mask, arg[5], sizeof mask);
 	if (r == 0)
-		r = set_mask(mask[0], mask[1]);
+		r = poll_mask(mask[0], mask[1]);
 	if (r < 0)
 		return r;
-	u64 deadline = deadline_of(timeout);
+	u64 deadline = poll_deadline(timeout);
 	r = select_common(arg[0], arg + 1, deadline);
 	if (r == -ERESTARTNOHAND)
 		return r;

@@ -203,7 +203,10 @@ static void refuse(const struct proc *p, int fd, u32 node, const char *because, 
 	if (v->marked)
 		text_printf(why, "%s() returned %ld; ", syscall_rows[v->last_nr].name, v->dup);
 	else
-		text_printf(why, "made by %s(); ", f->ops->cls == CLASS_PIPE ? "pipe" : "open");
+		text_printf(why, "made by %s(); ",
+			    f->ops->cls == CLASS_PIPE	 ? "pipe"
+			    : f->ops->cls == CLASS_EVENT ? f->ops->kind
+							 : "open");
 	text_printf(why, "rule local: %s and cannot be kept on node %u; cure: %s", because, node,
 		    cure);
 }

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -20,6 +22,7 @@
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/times.h>
 #include <sys/uio.h>
 #include <sys/utsname.h>
@@ -32,7 +35,7 @@
 #include "wh.h"
 
 enum { ARCH_GET_FS = 0x1003 }; /* musl has no header for it */
-enum { FILE_FD = 20, DIR_FD, TTY_FD };
+enum { FILE_FD = 20, DIR_FD, TTY_FD, EPOLL_FD, EVENT_FD, TIMER_FD };
 enum { PAGE = 4096, ARGS = 6 };
 
 /* What the kernel reads or writes there, where the C library has another name or shape for it. */
@@ -78,6 +81,15 @@ static void rewind_file(void)
 static void rewind_dir(void)
 {
 	lseek(DIR_FD, 0, SEEK_SET);
+}
+
+/* EPOLL_FD has something to tell. */
+static void ready_event(void)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+
+	epoll_ctl(EPOLL_FD, EPOLL_CTL_ADD, EVENT_FD, &e);
+	eventfd_write(EVENT_FD, 1);
 }
 
 static void zombie(void)
@@ -168,6 +180,9 @@ static void prepare(void)
 	if (!t_whimbrel() || fd < 0) /* a host may be a container without console */
 		fd = open("/dev/ptmx", O_RDWR | O_NOCTTY);
 	dup2(fd, TTY_FD);
+	dup2(epoll_create1(0), EPOLL_FD);
+	dup2(eventfd(0, 0), EVENT_FD);
+	dup2(timerfd_create(CLOCK_MONOTONIC, 0), TIMER_FD);
 	for (int i = 0; i < ARGS; i++)
 		good[i] = map_page(PROT_READ | PROT_WRITE);
 	read_only = map_page(PROT_READ);
