@@ -24,3 +24,6 @@ HOST_TESTS += $(BUILD)/tests/host/test_pagecache
 $(BUILD)/tests/host/test_pagecache: tests/host/test_pagecache.c $(addprefix kernel/,fobj.c idle.c known.c pagecache.c)
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -Wno-missing-prototypes -MMD -o $@ $(filter %.c,$^)
+
+# It runs where it lies.
+HOST_TESTS += tests/host/test_report.sh

@@ -71,7 +71,7 @@ linux_start() {
 	rm -f "$vm"/ctl.{in,out}
 	mkfifo "$vm/ctl.in" "$vm/ctl.out"
 	LINUX_ARGS+=(-initrd "$vm/initrd.cpio" -serial "file:$vm/console.log" -device virtio-serial-pci,id=vs,max_ports=4
-		-chardev "pipe,id=p1,path=$vm/ctl" -chardev "file,id=p2,path=$vm/out" -chardev "file,id=p3,path=$vm/err")
+		-chardev "pipe,id=p1,path=$vm/ctl" -chardev "file,id=p2,path=$vm/out,append=on" -chardev "file,id=p3,path=$vm/err,append=on")
 	for p in 1 2 3; do LINUX_ARGS+=(-device "virtserialport,bus=vs.0,nr=$p,chardev=p$p"); done
 	[ -z "$disk" ] || LINUX_ARGS+=(-drive "if=none,id=d0,file=$disk,format=qcow2,cache=writeback"
 		-device virtio-blk-pci,drive=d0,addr=4)

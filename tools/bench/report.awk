@@ -20,7 +20,7 @@ function median(list,    v, n, i, j, x) { # of numbers separated by blanks; also
 }
 function human(x, u) {
 	if (u == "vns") return sprintf("%.0f", x)
-	return x < 1e4 ? sprintf("%.0f ns", x) : x < 1e7 ? sprintf("%.1f us", x / 1e3) : x < 1e10 ? sprintf("%.1f ms", x / 1e6) : sprintf("%.2f s", x / 1e9)
+	return x < 100 ? sprintf("%.2f ns", x) : x < 1e4 ? sprintf("%.0f ns", x) : x < 1e7 ? sprintf("%.1f us", x / 1e3) : x < 1e10 ? sprintf("%.1f ms", x / 1e6) : sprintf("%.2f s", x / 1e9)
 }
 function quoted(s) { gsub(/[\\"]/, "\\\\&", s); gsub(/[[:cntrl:]]/, " ", s); return "\"" s "\"" }
 function escaped(s) { gsub(/&/, "\\&amp;", s); gsub(/</, "\\&lt;", s); gsub(/>/, "\\&gt;", s); return s }

@@ -93,7 +93,7 @@ static void measure(const struct row *r)
 	for (int i = 0; i < count; i++)
 		ns[i] = (double)r->run(n) / (double)n;
 	qsort(ns, (size_t)count, sizeof(ns[0]), by_value);
-	printf("%s %.1f %.1f %.1f %ld\n", r->name, ns[count / 2], ns[0], ns[count - 1], n);
+	printf("%s %.3f %.3f %.3f %ld\n", r->name, ns[count / 2], ns[0], ns[count - 1], n);
 	fflush(stdout);
 }
 
