@@ -12,6 +12,7 @@
 
 #define FS_PATH_MAX 4096
 #define FS_IO_MAX   65536 /* most bytes one FS_READ/FS_WRITE moves */
+#define FS_READ_MAX 262144 /* but an FS_READ of the own tree into whole frames (wh_bulk_frames) */
 
 enum fs_type {
 	FS_OPEN = 1,	/* fs_open -> fs_opened; bulk in: path, out: canonical path (FS_PATH_MAX

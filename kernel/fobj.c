@@ -93,6 +93,21 @@ i64 fobj_io(struct fobj *f, u32 type, u64 off, u32 flags, void *kbuf, size_t len
 	return n > (i64)len ? -EIO : n; /* a server's mistake must not become an overrun here */
 }
 
+i64 fobj_read_frames(struct fobj *f, u64 off, const u64 *frames, u32 n)
+{
+	int err = fobj_bind(f);
+	if (err || current->service == WH_SVC_FILE)
+		return err ? err : -EIO;
+	struct wh_msg m = {.type = FS_READ};
+	*WH_BODY(&m, struct fs_io) = (struct fs_io){.tree = f->tree,
+						    .hold = f->hold,
+						    .off = off,
+						    .len = n * PAGE_SIZE,
+						    .owner = node_id.node};
+	i64 got = ipc_call_frames(WH_SVC_FILE, &m, frames, n);
+	return got > (i64)(n * PAGE_SIZE) ? -EIO : got;
+}
+
 /* ---- life ---- */
 
 static struct fobj *fobj_new(u32 tree, const char *path)

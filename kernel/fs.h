@@ -16,6 +16,8 @@ struct fs_cred fs_cred_effective(void);
 i64 fobj_request(struct fobj *f, u32 type, const struct fs_hold_set *set, struct wh_msg *m);
 /* FS_READ, FS_WRITE, FS_READDIR with a kernel buffer of len <= FS_IO_MAX. */
 i64 fobj_io(struct fobj *f, u32 type, u64 off, u32 flags, void *kbuf, size_t len, struct wh_msg *m);
+/* FS_READ of whole pages from off on into n frames. Bytes; what lies behind them in the frames is undefined. */
+i64 fobj_read_frames(struct fobj *f, u64 off, const u64 *frames, u32 n);
 /* path->name becomes the canonical name. NULL: *err. */
 struct fobj *fobj_open_path(struct path *path, u32 flags, u32 mode, int *err);
 int fobj_fstat(struct fobj *f, struct fs_attr *a);

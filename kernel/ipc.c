@@ -134,6 +134,15 @@ i64 ipc_call(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 flags)
 	return r ? wait_for_answer(r, m, false) : -EIO;
 }
 
+i64 ipc_call_frames(u32 svc, struct wh_msg *m, const u64 *frames, u32 n)
+{
+	struct request *r = kernel_request(svc, m, NULL, n * PAGE_SIZE, WH_BULK_OUT);
+	if (!r)
+		return -EIO;
+	r->frames = frames;
+	return wait_for_answer(r, m, false);
+}
+
 i64 ipc_call_intr(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 flags)
 {
 	struct request *r = kernel_request(svc, m, kbuf, len, flags);

@@ -9,6 +9,8 @@
  * *m. Returns m->status; -EIO if the service is absent or dies. The caller's process is marked
  * uninterruptible_call meanwhile, so a freeze waits for it. */
 i64 ipc_call(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags);
+/* The same, with n page frames (physical addresses) that the answer fills as bulk. */
+i64 ipc_call_frames(u32 svc, struct wh_msg *m, const u64 *frames, u32 n);
 /* The same, interruptible: -EINTR when a signal or freeze came first (the answer is then discarded;
  * kbuf must come from kmalloc and is passed to the request: freed by ipc when abandoned). */
 i64 ipc_call_intr(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags);

@@ -13,7 +13,9 @@
 #include "lib.h"
 #include "proc.h"
 
-#define READAHEAD 16 /* pages fetched by a sequential miss (FS_IO_MAX) */
+/* Pages fetched by a sequential miss: more each time. */
+#define AHEAD_MIN 16 /* FS_IO_MAX */
+#define AHEAD_MAX 64 /* FS_READ_MAX */
 #define CLUSTER	  8  /* pages around any other miss */
 #define BUCKETS	  1024
 
@@ -30,6 +32,7 @@ struct vnode {
 	u64 known; /* how many of them the custodian has been asked about */
 	u64 seq;   /* completed changes */
 	u64 next;  /* page after the last read-ahead: a miss there is sequential */
+	u64 ahead; /* pages of that */
 	struct list pages;
 };
 
@@ -307,17 +310,19 @@ void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
 /* ---- misses ---- */
 
 /* Which pages to ask for on a miss at `index`: [*start, result). */
-static u64 miss_window(struct vnode *v, u64 index, u64 pages, u64 *start)
+static u64 miss_window(struct vnode *v, bool local, u64 index, u64 pages, u64 *start)
 {
 	u64 end;
 	*start = index;
 	/* Older pages make room; read ahead only if even they do not. */
-	if (frame_free_count() < 4 * READAHEAD)
-		pagecache_reclaim(4 * READAHEAD);
-	if (frame_free_count() < 2 * READAHEAD)
+	if (frame_free_count() < 4 * AHEAD_MIN)
+		pagecache_reclaim(4 * AHEAD_MIN);
+	if (frame_free_count() < 2 * AHEAD_MIN)
 		return index + 1;
 	if (index == 0 || index == v->next) {
-		end = index + READAHEAD;
+		u64 most = local && frame_free_count() >= 8 * AHEAD_MAX ? AHEAD_MAX : AHEAD_MIN;
+		v->ahead = index ? MIN(2 * v->ahead, most) : AHEAD_MIN;
+		end = index + MAX(v->ahead, AHEAD_MIN);
 	} else {
 		*start = index - index % CLUSTER;
 		end = *start + CLUSTER;
@@ -332,54 +337,50 @@ static u64 miss_window(struct vnode *v, u64 index, u64 pages, u64 *start)
 	return end;
 }
 
-/* One page of a transfer buffer as a frame: bytes [at, at + 4 kB) of `got`, zero beyond. 0: no memory. */
-static u64 frame_from(const u8 *buf, u64 at, u64 got)
+/* Frames for pages [*start, *start + n), or for fewer, but for `index`. Returns how many. */
+static u32 frames_for(u64 *frames, u64 *start, u64 index, u64 n)
 {
-	u64 phys = frame_alloc(), n = got > at ? MIN(got - at, PAGE_SIZE) : 0;
-	if (phys) {
-		memcpy(P2V(phys), buf + at, n);
-		memset((u8 *)P2V(phys) + n, 0, PAGE_SIZE - n);
+	u32 have = 0;
+	while (have < n && (frames[have] = frame_alloc()))
+		have++;
+	if (have && *start + have <= index) { /* too few to get there */
+		while (have > 1)
+			frame_put(frames[--have]);
+		*start = index;
 	}
-	return phys;
+	return have;
 }
 
 /* Fetch the page, and its neighbours into v if there is one. */
 static int fetch(struct fobj *f, struct vnode *v, u64 index, u64 *phys)
 {
-	u64 start = index, end = index + 1, seq = 0;
+	u64 start = index, end = index + 1, seq = 0, frames[AHEAD_MAX];
 	u64 pages = PAGE_UP(f->attr.size) / PAGE_SIZE;
 	if (v && index < pages) {
-		end = miss_window(v, index, pages, &start);
+		end = miss_window(v, f->tree == node_id.node, index, pages, &start);
 		seq = v->seq;
 	}
-	size_t len = (end - start) * PAGE_SIZE;
-	u8 *buf = io_buf_get(len);
-	if (!buf)
+	u32 n = frames_for(frames, &start, index, end - start);
+	if (!n)
 		return -ENOMEM;
-	struct wh_msg m;
-	i64 got = fobj_io(f, FS_READ, start * PAGE_SIZE, 0, buf, len, &m);
-	if (got < 0) {
-		io_buf_put(buf, len);
-		return (int)got;
-	}
-	*phys = frame_from(buf, (index - start) * PAGE_SIZE, (u64)got);
+	i64 got = fobj_read_frames(f, start * PAGE_SIZE, frames, n);
 	/* What a write overtook may be read once, but not kept. */
-	bool keep = v && *phys && index < pages && v->seq == seq && !v->writers;
-	if (keep) {
-		page_insert(v, index, *phys);
-		v->next = end;
+	bool keep = v && got > 0 && index < pages && v->seq == seq && !v->writers;
+	for (u32 i = 0; i < n; i++) {
+		u64 at = i * PAGE_SIZE, have = got > (i64)at ? MIN((u64)got - at, PAGE_SIZE) : 0;
+		bool wanted = start + i == index && got >= 0;
+		if (have < PAGE_SIZE && (have || wanted))
+			memset((u8 *)P2V(frames[i]) + have, 0, PAGE_SIZE - have);
+		if (keep && (have || wanted))
+			page_insert(v, start + i, frames[i]);
+		if (wanted)
+			*phys = frames[i];
+		else
+			frame_put(frames[i]);
 	}
-	for (u64 i = start; keep && i < end && (i - start) * PAGE_SIZE < (u64)got; i++) {
-		if (i == index || lookup(v, i))
-			continue;
-		u64 other = frame_from(buf, (i - start) * PAGE_SIZE, (u64)got);
-		if (!other)
-			break;
-		page_insert(v, i, other);
-		frame_put(other);
-	}
-	io_buf_put(buf, len);
-	return *phys ? 0 : -ENOMEM;
+	if (keep && start + n > index)
+		v->next = start + n;
+	return got < 0 ? (int)got : 0;
 }
 
 int fobj_page(struct fobj *f, u64 index, u64 *phys)

@@ -187,7 +187,16 @@ static i64 bulk_copy(u64 id, u64 off, u64 uaddr, u64 len, bool out)
 		int err = out ? copy_from_user(k, uaddr, len) : copy_to_user(uaddr, k, len);
 		return err ? err : (i64)len;
 	}
-	for (u64 done = 0; done < len;) {
+	for (u64 done = 0; r->frames && done < len;) {
+		u64 at = off + done, n = MIN(len - done, PAGE_SIZE - (at & PAGE_MASK));
+		char *k = (char *)P2V(r->frames[at / PAGE_SIZE]) + (at & PAGE_MASK);
+		int err =
+			out ? copy_from_user(k, uaddr + done, n) : copy_to_user(uaddr + done, k, n);
+		if (err)
+			return err;
+		done += n;
+	}
+	for (u64 done = r->frames ? len : 0; done < len;) {
 		u64 there = r->ubuf + off + done;
 		u64 n = MIN(len - done, PAGE_SIZE - (there & PAGE_MASK));
 		u64 phys = vm_translate(r->owner->vm, there, out);
@@ -213,6 +222,16 @@ i64 wh_sys_copyin(const u64 *arg)
 i64 wh_sys_copyout(const u64 *arg)
 {
 	return bulk_copy(arg[0], arg[1], arg[2], arg[3], true);
+}
+
+i64 wh_sys_bulk_frames(const u64 *arg)
+{
+	if (!current->port || !(current_thread->tf->rflags & RFLAGS_IOPL))
+		return -EPERM;
+	const struct request *r = ipc_find(arg[0], current->port);
+	if (!r || !r->frames || arg[2] > r->bulk_len / PAGE_SIZE)
+		return -EINVAL;
+	return copy_to_user(arg[1], r->frames, arg[2] * sizeof r->frames[0]);
 }
 
 i64 wh_sys_notify(const u64 *arg)

@@ -119,6 +119,15 @@ static void use(struct bcache *c, struct buf *b, enum bc_kind kind)
 	c->hits++;
 }
 
+struct buf *bcache_peek(struct bcache *c, uint64_t blk, enum bc_kind kind)
+{
+	struct buf *b = find(c, blk);
+
+	if (b)
+		use(c, b, kind);
+	return b;
+}
+
 struct buf *bcache_get_fresh(struct bcache *c, uint64_t blk, enum bc_kind kind)
 {
 	struct buf *b = find(c, blk);
@@ -170,6 +179,7 @@ static int transfer(struct bcache *c, struct buf **bufs, unsigned n, bool write)
 
 		t->off = bufs[i]->blk * c->bsize;
 		t->write = write;
+		t->direct = false;
 		t->seg_len = c->bsize;
 		t->nseg = 0;
 		do

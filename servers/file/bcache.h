@@ -57,6 +57,8 @@ struct buf *bcache_get_fresh(struct bcache *c, uint64_t blk, enum bc_kind kind);
  * nothing. */
 int bcache_get_many(struct bcache *c, const uint64_t *blk, unsigned n, enum bc_kind kind,
 		    struct buf **out);
+/* Is it cached? Never reads. */
+struct buf *bcache_peek(struct bcache *c, uint64_t blk, enum bc_kind kind);
 void bcache_put(struct buf *b);
 void bcache_dirty(struct bcache *c, struct buf *b);
 

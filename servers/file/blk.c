@@ -149,6 +149,22 @@ static void enqueue(struct disk *d, struct slot *s, enum request_type type, uint
 	d->in_flight++;
 }
 
+/* The pieces of memory, neighbours joined; how many. */
+static unsigned segments(const struct disk *d, const struct blk_io *io, struct virtio_seg *seg)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < io->nseg; i++) {
+		uint64_t phys = io->direct ? io->phys[i] : phys_of(d, io->seg[i]);
+
+		if (n && seg[n - 1].phys + seg[n - 1].len == phys)
+			seg[n - 1].len += io->seg_len;
+		else
+			seg[n++] = (struct virtio_seg){phys, io->seg_len};
+	}
+	return n;
+}
+
 static int blk_submit(struct blkdev *dev, const struct blk_io *io, unsigned n)
 {
 	struct disk *d = (void *)dev;
@@ -162,10 +178,8 @@ static int blk_submit(struct blkdev *dev, const struct blk_io *io, unsigned n)
 			d->failed = true;
 			continue;
 		}
-		for (unsigned k = 0; k < io[i].nseg; k++)
-			seg[1 + k] = (struct virtio_seg){phys_of(d, io[i].seg[k]), io[i].seg_len};
 		enqueue(d, &d->slot[i], io[i].write ? REQ_WRITE : REQ_READ, io[i].off / SECTOR, seg,
-			io[i].nseg);
+			segments(d, &io[i], seg + 1));
 		if (io[i].write)
 			dev->writes++;
 		else

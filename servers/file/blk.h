@@ -3,7 +3,7 @@
  * A disk, as the block cache and the journal see it. blk.c is the real one (virtio); the host tests
  * put a file behind the same functions.
  *
- * Memory handed to the device must come from alloc(). Calls return when the device is done.
+ * Memory handed to the device must come from alloc(), or be known by its physical address. Calls return when the device is done.
  */
 #ifndef FILE_BLK_H
 #define FILE_BLK_H
@@ -20,7 +20,11 @@ struct blk_io {
 	bool write;
 	unsigned nseg;
 	uint32_t seg_len; /* bytes of each piece; multiple of 512 */
-	void *seg[BLK_MAX_SEGS];
+	bool direct;	  /* to memory that is not alloc()'s, by its physical addresses */
+	union {
+		void *seg[BLK_MAX_SEGS];
+		uint64_t phys[BLK_MAX_SEGS];
+	};
 };
 
 struct blkdev {

@@ -10,6 +10,7 @@
 #include "fs.h"
 
 static uint8_t zeros[4096];
+enum { DIRECT_MAX = 16 };
 
 /* Blocks [lblk, lblk + n) of a file, pinned; NULL where there is a hole. */
 struct window {
@@ -45,6 +46,78 @@ static int window_open(struct fs *fs, struct inode *ip, uint64_t lblk, unsigned 
 	return 0;
 }
 
+/* Transfers from the disk into the reader's frames, collected. */
+struct direct {
+	struct fs *fs;
+	const struct fs_copy *to;
+	unsigned nio;
+	struct blk_io io[DIRECT_MAX];
+};
+
+static int direct_submit(struct direct *d)
+{
+	struct blkdev *dev = d->fs->dev;
+	int err = d->nio ? dev->submit(dev, d->io, d->nio) : 0;
+
+	d->nio = 0;
+	return err;
+}
+
+/* Disk block blk into the frame of the read's page `page`. */
+static int direct_add(struct direct *d, uint64_t blk, unsigned page)
+{
+	struct blk_io *t = d->nio ? &d->io[d->nio - 1] : NULL;
+	uint64_t off = blk * FS_FRAME;
+
+	if (!t || t->nseg == BLK_MAX_SEGS || t->off + (uint64_t)t->nseg * FS_FRAME != off) {
+		int err = d->nio == DIRECT_MAX ? direct_submit(d) : 0;
+
+		if (err < 0)
+			return err;
+		t = &d->io[d->nio++];
+		t->off = off;
+		t->write = false;
+		t->direct = true;
+		t->nseg = 0;
+		t->seg_len = FS_FRAME;
+	}
+	t->phys[t->nseg++] = d->to->phys[page];
+	return 0;
+}
+
+/* Reading whole pages: what is not cached goes from the disk to where it is wanted. The cache is left to what has no other. */
+static int read_direct(struct fs *fs, struct inode *ip, uint64_t off, size_t len,
+		       const struct fs_copy *to)
+{
+	struct direct d; /* large: only as much is filled in as is used */
+	unsigned pages = (unsigned)((len + FS_FRAME - 1) / FS_FRAME);
+	int err = 0;
+
+	d.fs = fs;
+	d.to = to;
+	d.nio = 0;
+	for (unsigned first = 0, n; first < pages && err == 0; first += n) {
+		uint64_t blk[BC_MANY];
+
+		n = pages - first < BC_MANY ? pages - first : BC_MANY;
+		err = map_find(fs, ip, off / FS_FRAME + first, n, blk);
+		for (unsigned i = 0; i < n && err == 0; i++) {
+			size_t at = (size_t)(first + i) * FS_FRAME;
+			size_t part = len - at < FS_FRAME ? len - at : FS_FRAME;
+			struct buf *b = blk[i] ? bcache_peek(&fs->bc, blk[i], BC_DATA) : NULL;
+
+			if (blk[i] && !b) {
+				err = direct_add(&d, blk[i], first + i);
+				continue;
+			}
+			err = to->copy(to->arg, at, b ? b->data : zeros, part);
+			if (b)
+				bcache_put(b);
+		}
+	}
+	return err < 0 ? err : direct_submit(&d);
+}
+
 long data_read(struct fs *fs, struct inode *ip, uint64_t off, size_t len, const struct fs_copy *to)
 {
 	uint64_t size = inode_size(ip);
@@ -54,6 +127,11 @@ long data_read(struct fs *fs, struct inode *ip, uint64_t off, size_t len, const 
 		return 0;
 	if (len > size - off)
 		len = size - off;
+	if (to->phys && fs->bsize == FS_FRAME) {
+		int err = read_direct(fs, ip, off, len, to);
+
+		return err < 0 ? err : (long)len;
+	}
 	while (done < len) {
 		uint64_t lblk = (off + done) >> fs->bshift;
 		uint64_t blocks = ((off + len - 1) >> fs->bshift) - lblk + 1;

@@ -35,7 +35,7 @@ struct inode {
 	uint32_t ino;
 	unsigned refs;
 	bool dirty;
-	bool to_tell; /* is in fs.to_tell */
+	bool to_tell;		   /* is in fs.to_tell */
 	struct ext2_inode_large d; /* as on disk */
 	uint64_t goal;		   /* where the next block should be allocated; 0: no idea */
 	struct inode *hash_next;
@@ -184,8 +184,12 @@ uint64_t map_limit(const struct fs *fs);
 struct fs_copy {
 	int (*copy)(void *arg, size_t off, void *block_mem, size_t len);
 	void *arg;
+	const uint64_t *
+		phys; /* of a read from a multiple of FS_FRAME on: the page frames it goes to, or NULL */
 };
-/* Up to FS_IO_MAX bytes at off; returns bytes, 0 at the end. copy() reads block_mem. */
+enum { FS_FRAME = 4096 };
+/* Bytes at off; returns how many, 0 at the end. copy() reads block_mem; frames may be filled by the disk instead, to their
+ * end. */
 long data_read(struct fs *fs, struct inode *ip, uint64_t off, size_t len, const struct fs_copy *to);
 /* Returns bytes written (fewer when the disk is full), or -ENOSPC if none. copy() fills block_mem. */
 long data_write(struct fs *fs, struct inode *ip, uint64_t off, size_t len,

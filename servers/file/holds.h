@@ -32,7 +32,7 @@ struct holds {
 	struct fs *fs;
 	uint64_t next_id;
 	unsigned count, locks, records;
-	bool refused, freed; /* a lock was, since holds_lock_freed() was last asked */
+	bool refused, freed;		  /* a lock was, since holds_lock_freed() was last asked */
 	void (*node_gone)(uint32_t node); /* ends.c; or NULL */
 	struct hold *bucket[HOLD_BUCKETS];
 	uint64_t incarnation[WH_MAX_NODES + 1]; /* last known, 0: never heard */

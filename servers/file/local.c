@@ -14,6 +14,11 @@ static long copyout(struct fs_request *r, size_t off, const void *src, size_t le
 	return wh_copyout(((struct local_request *)(void *)r)->id, off, src, len);
 }
 
+static long frames(struct fs_request *r, uint64_t *phys, unsigned n)
+{
+	return wh_bulk_frames(((struct local_request *)(void *)r)->id, phys, n);
+}
+
 void local_request(struct local_request *l, uint64_t id, const struct wh_msg *msg,
 		   uint32_t bulk_len, uint32_t bulk_flags, uint32_t sender)
 {
@@ -22,7 +27,8 @@ void local_request(struct local_request *l, uint64_t id, const struct wh_msg *ms
 					  .bulk_flags = bulk_flags,
 					  .sender = sender,
 					  .copyin = copyin,
-					  .copyout = copyout},
+					  .copyout = copyout,
+					  .frames = frames},
 				    .id = id};
 }
 

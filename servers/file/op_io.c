@@ -31,11 +31,17 @@ static long not_a_file(const struct inode *ip)
 
 long op_read_inode(struct tree *t, struct fs_request *r, struct inode *ip, const struct fs_io *q)
 {
-	struct fs_copy to = {to_bulk, r};
+	static uint64_t phys[FS_READ_MAX / FS_FRAME];
+	struct fs_copy to = {.copy = to_bulk, .arg = r};
+	unsigned n = (q->len + FS_FRAME - 1) / FS_FRAME;
 
 	if (!S_ISREG(ip->d.i_mode))
 		return not_a_file(ip);
-	if (q->len > FS_IO_MAX || q->len > r->bulk_len)
+	if (q->len > FS_READ_MAX || q->len > r->bulk_len)
+		return -EINVAL;
+	if (r->frames && q->off % FS_FRAME == 0 && r->frames(r, phys, n) == 0)
+		to.phys = phys;
+	else if (q->len > FS_IO_MAX)
 		return -EINVAL;
 	return data_read(&t->fs, ip, q->off, q->len, &to);
 }
@@ -52,7 +58,7 @@ long op_write(struct tree *t, struct fs_request *r)
 {
 	struct fs_io q = FS_BODY(r, struct fs_io);
 	struct hold *h = op_hold(t, r, q.hold, q.owner);
-	struct fs_copy from = {from_bulk, r};
+	struct fs_copy from = {.copy = from_bulk, .arg = r};
 
 	if (!h)
 		return -ESTALE;
@@ -87,7 +93,7 @@ static void tell_entries(struct tree *t, struct inode *dp, const uint8_t *entrie
 		uint16_t len;
 		uint8_t type;
 		char name[];
-	} *e;
+	} * e;
 
 	for (size_t at = 0; at < len; at += e->len) {
 		struct inode *ip;

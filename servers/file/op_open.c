@@ -159,7 +159,7 @@ long op_adopt(struct tree *t, struct fs_request *r)
 	if (!h && !(q.hold & FS_END_BIT))
 		return -ESTALE;
 	if (q.owner != t->fs.node && !holds_node_seen(&t->holds, q.owner, q.owner_incarnation))
-		return -ESTALE;		     /* an earlier life of that node */
+		return -ESTALE; /* an earlier life of that node */
 	if (q.hold & FS_END_BIT)
 		return op_end(t, r);
 	h = hold_find(&t->holds, q.hold, 0); /* seeing a new life of a node may have ended it */

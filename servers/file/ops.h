@@ -26,6 +26,8 @@ struct fs_request {
 	uint32_t sender;     /* node on whose behalf */
 	long (*copyin)(struct fs_request *r, size_t off, void *dst, size_t len);
 	long (*copyout)(struct fs_request *r, size_t off, const void *src, size_t len);
+	/* The physical addresses of the first n page frames of the bulk; an error if it is anything else. NULL: it is. */
+	long (*frames)(struct fs_request *r, uint64_t *phys, unsigned n);
 
 	/* out: data pages of an inode that changed, for the kernel's page cache; len 0: none */
 	struct {

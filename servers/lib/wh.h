@@ -78,6 +78,12 @@ static inline long wh_copyout(uint64_t id, size_t off, const void *src, size_t l
 {
 	return WH_CALL4(WH_NR_copyout, id, off, src, len);
 }
+/* Drivers: the bulk is whole page frames, which the device may fill until the request is answered: the physical addresses of
+ * the first n. -EINVAL: it is not, or has fewer. */
+static inline long wh_bulk_frames(uint64_t id, uint64_t *phys, unsigned n)
+{
+	return WH_CALL3(WH_NR_bulk_frames, id, phys, n);
+}
 /* Or bits (0..31) into a service's pending notifications. */
 static inline long wh_notify(unsigned svc, uint64_t bits)
 {

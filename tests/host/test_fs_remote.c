@@ -41,6 +41,12 @@ long wh_copyin(uint64_t id, size_t off, void *dst, size_t len)
 	return waiting->copyin(waiting, off, dst, len);
 }
 
+long wh_bulk_frames(uint64_t id, uint64_t *phys, unsigned n)
+{
+	CHECK("frames", id == ID && waiting);
+	return waiting->frames(waiting, phys, n);
+}
+
 long wh_copyout(uint64_t id, size_t off, const void *src, size_t len)
 {
 	CHECK("copyout", id == ID && waiting);

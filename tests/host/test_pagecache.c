@@ -208,6 +208,17 @@ i64 ipc_call(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 flags)
 	return m->status;
 }
 
+i64 ipc_call_frames(u32 svc, struct wh_msg *m, const u64 *frames_to, u32 n)
+{
+	static u8 bufs[8][FS_READ_MAX];
+	u8 *buf = bufs[depth];
+	i64 got = ipc_call(svc, m, buf, n * PAGE_SIZE, WH_BULK_OUT);
+	for (i64 at = 0; at < got; at += PAGE_SIZE)
+		memcpy(P2V(frames_to[at / PAGE_SIZE]), buf + at,
+		       PAGE_SIZE); /* to its end, as a disk would */
+	return got;
+}
+
 /* Now and then it is crowded, and what is to be closed has to wait for its timer. */
 static struct timer *armed[2];
 
