@@ -185,7 +185,6 @@ static int put_block(struct log_writer *w, uint32_t pos, void *data)
 	t = &w->io[w->nio++];
 	t->off = off;
 	t->write = true;
-	t->direct = false;
 	t->seg_len = j->bsize;
 	t->nseg = 1;
 	t->seg[0] = data;
@@ -307,6 +306,7 @@ static int write_commit(struct journal *j, struct buf *const *bufs, unsigned n, 
 	int err = 0;
 
 	if (tail) {
+		j->tail = j->head;
 		j->used = 0;
 		err = put_block(&w, 0, set_super(j, j->head));
 	}
@@ -317,6 +317,18 @@ static int write_commit(struct journal *j, struct buf *const *bufs, unsigned n, 
 	if (err == 0)
 		err = drain(&w);
 	return err < 0 ? err : j->dev->flush(j->dev);
+}
+
+/*
+ * A commit that becomes the tail need not lie behind the last one. At the start of the log it keeps to
+ * few blocks, which the host has given their place in the image long ago.
+ */
+static void turn_back(struct journal *j, unsigned need)
+{
+	bool wrapped = j->tail + j->used > j->len;
+
+	if (j->begun && !wrapped && j->first + need <= j->tail)
+		j->head = j->first;
 }
 
 int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool ordered)
@@ -332,6 +344,8 @@ int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool 
 		err = j->dev->flush(j->dev);
 	if (err < 0)
 		return err;
+	if (ordered)
+		turn_back(j, need);
 	err = write_commit(j, bufs, n, ordered || !j->begun);
 	j->begun = true;
 	j->seq++; /* even after an error: the record may be there, so its number is spent */

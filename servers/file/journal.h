@@ -35,6 +35,7 @@ struct journal {
 	uint32_t len;	 /* log blocks */
 	uint32_t first;	 /* log block behind the superblock */
 	uint32_t seq;	 /* of the next commit */
+	uint32_t tail;	 /* where the first commit that counts begins, if `begun` */
 	uint32_t head;	 /* where it begins */
 	uint32_t used;	 /* log blocks from the tail to there */
 	bool begun;	 /* there is a tail: the log counts */
