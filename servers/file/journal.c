@@ -185,6 +185,7 @@ static int put_block(struct log_writer *w, uint32_t pos, void *data)
 	t = &w->io[w->nio++];
 	t->off = off;
 	t->write = true;
+	t->direct = false;
 	t->seg_len = j->bsize;
 	t->nseg = 1;
 	t->seg[0] = data;
