@@ -56,6 +56,7 @@ enum fs_type {
 			     node (docs/restless.md); status = its result */
 	FS_END_POLL = 34, /* the same, without effect: ready for any of `cmd` (POLL*)? If not, the home
 			     node will send news once */
+	FS_SIGNAL = 35,	  /* fs_signal: kill(2) of a process, or group, whose home node `tree` is; its result */
 };
 
 /* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
@@ -201,6 +202,12 @@ struct fs_end {
 	uint64_t a, b;
 	int32_t pid, pgid, sid; /* of the process that asks: a terminal wants to know */
 	uint32_t deaf;		/* it ignores or blocks: 1 SIGTTIN, 2 SIGTTOU */
+};
+struct fs_signal {
+	uint32_t tree, owner;
+	int32_t target, sig, code; /* target: a pid, or minus a group */
+	int32_t pid, sid;	   /* the sender */
+	uint32_t uid, euid;
 };
 struct fs_end_done {
 	uint64_t value;

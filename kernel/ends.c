@@ -4,6 +4,7 @@
 #include "fs.h"
 #include "ipc.h"
 #include "proc.h"
+#include "signal.h"
 #include "usercopy.h"
 
 struct end {
@@ -187,6 +188,8 @@ i64 wh_sys_end(const u64 *arg)
 		return -EINVAL;
 	if (copy_from_user(&m, arg[0], sizeof m))
 		return -EFAULT;
+	if (m.type == FS_SIGNAL)
+		return signal_from_afar(WH_BODY(&m, struct fs_signal));
 	struct fs_end q = *WH_BODY(&m, struct fs_end);
 	struct end *e = find(q.hold);
 	if (!e)

@@ -47,6 +47,9 @@ struct thread;
 struct unames;
 
 /* May this sender signal p? (Of a stub: by the uid it left with; its host judges again.) */
+/* kill() by a process of another node, which has asked the home of the target. */
+struct fs_signal;
+i64 signal_from_afar(const struct fs_signal *q);
 bool signal_permitted(const struct unames *sender, const struct proc *p, int sig);
 i32 signal_pgid_of(const struct proc *p); /* stubs too */
 /* Would t, reading or writing the terminal from the background, not notice signal sig? */

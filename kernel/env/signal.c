@@ -5,6 +5,7 @@
  * classes' blob because signals may still arrive for a frozen process after that blob was taken.
  */
 #include "env/rows.h"
+#include "ipc.h"
 #include "proc.h"
 #include "sigframe.h"
 #include "signal.h"
@@ -156,10 +157,9 @@ i64 sys_sigaltstack(const u64 *arg)
 
 /* ---- kill ---- */
 
-/* Signal one process that current may signal; sig 0 only asks. */
-static i64 send_one(struct proc *p, int sig, i32 code)
+/* Signal one process that `me` may signal; sig 0 only asks. */
+static i64 send_as(const struct unames *me, struct proc *p, int sig, i32 code)
 {
-	const struct unames *me = &current->u->names;
 	if (p->privileged && sig)
 		return -EPERM;
 	if (!signal_permitted(me, p, sig))
@@ -169,6 +169,11 @@ static i64 send_one(struct proc *p, int sig, i32 code)
 	return 0;
 }
 
+static i64 send_one(struct proc *p, int sig, i32 code)
+{
+	return send_as(&current->u->names, p, sig, code);
+}
+
 static bool in_target(const struct proc *p, i32 pid)
 {
 	if (p->state == PROC_NEW || p->privileged)
@@ -176,27 +181,78 @@ static bool in_target(const struct proc *p, i32 pid)
 	return pid == -1 ? p != current : signal_pgid_of(p) == -pid;
 }
 
-i64 sys_kill(const u64 *arg)
+/* All of a group, or (-1) everybody. `born`: only those whose home is that node, and the sender; 0: any. */
+static i64 send_all(const struct unames *me, i32 target, int sig, u32 born)
 {
-	i32 pid = (i32)arg[0];
-	int sig = (int)arg[1];
-	if (sig < 0 || sig >= NSIG)
-		return -EINVAL;
-	if (pid > 0) {
-		struct proc *p = proc_find(pid);
-		return p ? send_one(p, sig, SI_USER) : -ESRCH;
-	}
-	if (pid == 0)
-		pid = -current->u->names.pgid;
 	i64 result = -ESRCH;
 	list_for_each_safe(p, &all_procs, struct proc, all_link) {
-		if (!in_target(p, pid))
+		bool far_sender = p != current && p->pid == me->pid; /* it sees to itself */
+		bool other = born && p != current && p->uqpid.home != born;
+		if (!in_target(p, target) || far_sender || other)
 			continue;
-		i64 r = send_one(p, sig, SI_USER);
+		i64 r = send_as(me, p, sig, SI_USER);
 		if (result != 0)
 			result = r;
 	}
 	return result;
+}
+
+/* The node that knows where the target is, if that is not this one; else 0. */
+static u32 other_home(i32 target)
+{
+	u32 home = target == -1 ? 0 : WH_PID_NODE(target < 0 ? -target : target);
+	return home == node_id.node || home > node_id.nodes ? 0 : home;
+}
+
+static i64 ask_home(u32 home, i32 target, int sig)
+{
+	const struct unames *me = &current->u->names;
+	struct wh_msg m = {.type = FS_SIGNAL};
+	*WH_BODY(&m, struct fs_signal) = (struct fs_signal){
+		.tree = home,
+		.owner = node_id.node,
+		.target = target,
+		.sig = sig,
+		.code = SI_USER,
+		.pid = me->pid,
+		.sid = me->sid,
+		.uid = me->uid,
+		.euid = me->euid,
+	};
+	i64 r = ipc_call(WH_SVC_FILE, &m, NULL, 0, WH_BULK_NONE);
+	return r == -EIO ? -ESRCH : r; /* nobody can be asked: it is not to be found */
+}
+
+i64 signal_from_afar(const struct fs_signal *q)
+{
+	struct unames sender = {.pid = q->pid, .sid = q->sid, .uid = q->uid, .euid = q->euid};
+	if (q->sig < 0 || q->sig >= NSIG || q->target == 0 || q->target == -1)
+		return -EINVAL;
+	if (q->target < 0)
+		return send_all(&sender, q->target, q->sig, 0);
+	struct proc *p = proc_find(q->target);
+	return p ? send_as(&sender, p, q->sig, q->code) : -ESRCH;
+}
+
+i64 sys_kill(const u64 *arg)
+{
+	i32 pid = (i32)arg[0];
+	int sig = (int)arg[1];
+	const struct unames *me = &current->u->names;
+	if (sig < 0 || sig >= NSIG)
+		return -EINVAL;
+	if (pid == 0)
+		pid = -me->pgid;
+	u32 home = other_home(pid);
+	if (pid > 0) {
+		struct proc *p = proc_find(pid);
+		if (p)
+			return send_one(p, sig, SI_USER);
+		return home ? ask_home(home, pid, sig) : -ESRCH;
+	}
+	i64 there = home ? ask_home(home, pid, sig) : -ESRCH;
+	i64 here = send_all(me, pid, sig, home ? node_id.node : 0);
+	return there == 0 || here == -ESRCH ? there : here;
 }
 
 i64 sys_tkill(const u64 *arg)

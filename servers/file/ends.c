@@ -135,6 +135,8 @@ static long on_end(struct tree *t, struct fs_request *r)
 	struct fs_end q = FS_BODY(r, struct fs_end); /* its head is that of all of them */
 	struct end *e = find(q.hold);
 
+	if (r->msg.type == FS_SIGNAL) /* only its way is the same */
+		return wh_end(&r->msg, NULL, 0);
 	if (r->msg.type == FS_ADOPT) {
 		struct fs_adopt a = FS_BODY(r, struct fs_adopt);
 		long err = adopt(&a, t);
