@@ -80,3 +80,45 @@ def test_the_dead_hold_no_locks(fresh_cluster):
     wait_until(lambda: counters(c, 2)["fs_holds"] == before, what="holds at their baseline")
     assert c.sh(2, "cmp /etc/passwd /n/1/etc/passwd && echo same") == "same\n"
     assert counters(c, 2)["fs_pending"] == 0
+
+
+def known(c, *args):
+    """t_known on node 1: its lines that are not ok, and how many checks it made."""
+    r = c.exec(1, *args, timeout=120)
+    lines = r.stdout.decode().splitlines()
+    bad = [line for line in lines if not line.startswith("ok ")]
+    assert r.returncode == 0 and not bad, "\n".join(bad) + r.stderr.decode()
+    return len(lines)
+
+
+def test_names_and_attributes_are_never_late(cluster):
+    """The kernel answers from what it was told of its own tree: asked after each kind of change, here, there, and on the move."""
+    c = cluster(2)
+    assert known(c, "t_known", "/tmp/known", "--rounds", "3") > 80
+    known(c, "t_known", "/n/2/tmp/known", "--rounds", "1")
+    moved = int(dict(line.split() for line in c.sh(1, "t_counters").splitlines())["migrations_out"])
+    known(c, "restless", "-k", "40", "t_known", "/tmp/known", "--rounds", "8", "--pause", "1")
+    now = int(dict(line.split() for line in c.sh(1, "t_counters").splitlines())["migrations_out"])
+    assert now >= moved + 3, "it was not moved"
+
+
+CHANGES = (
+    "mkdir d", "echo one >d/f", "echo more >>d/f", "chmod 600 d/f", "ln d/f g", "ln -s d/f s", "mv d e", "mkdir d", "mv g d/f",
+    "touch -d @1000000000 d/f", "truncate -s 3 e/f", "rm e/f", "echo two >e/f", "chmod 700 e", "rm -r e", "chown 1000:100 d",
+    "mv d/f s", "rmdir d", "echo file >d", "rm d s",
+)
+LOOK = "cd %s; for f in d e g s d/f e/f d/./f e/../s; do stat -c '%%n %%F %%a %%s %%h %%i %%u %%Y' $f 2>&1; stat -L -c %%s $f 2>&1; cat $f 2>&1; done; true"
+
+
+def test_what_another_node_changes_is_seen_at_once(cluster):
+    """Node 1 knows its tree without asking; node 2 asks for everything. They never disagree, whoever makes the change."""
+    c, places = cluster(2), {1: "/tmp/seen", 2: "/n/1/tmp/seen"}
+    c.sh(1, "mkdir /tmp/seen")
+    for first in (1, 2):
+        for i, change in enumerate(CHANGES):
+            by = 1 + (i + first) % 2
+            c.sh(by, f"cd {places[by]} && {change}")
+            here, there = (c.sh(k, LOOK % places[k]) for k in (1, 2))
+            assert here == there, f"after {change} on node {by}:\n{here}\n--- node 2:\n{there}"
+    c.sh(2, "rmdir /n/1/tmp/seen")
+    assert c.exec(1, "stat", "/tmp/seen").returncode == 1
