@@ -7,6 +7,7 @@
 #include "linux_file.h"
 #include "main.h"
 #include "proc.h"
+#include "rlimit.h"
 #include "shared.h"
 #include "trace.h"
 #include "usercopy.h"
@@ -14,6 +15,7 @@
 
 #define PIE_BASE   0x0000555555554000ull
 #define STACK_SIZE (8ull << 20)
+#define STACK_MIN  (256ull << 10) /* arguments and environment lie there, too */
 #define MAX_PHDRS  32
 
 struct elf_header {
@@ -164,7 +166,8 @@ static struct vm *build_image(const struct elf_source *src, struct program *pr, 
 			goto fail;
 	}
 	vm->brk_start = vm->brk = PAGE_UP(pr->end) + 16 * PAGE_SIZE;
-	u64 stack = vm->wired ? 64 * PAGE_SIZE : STACK_SIZE;
+	u64 want = PAGE_UP(MIN(rlimit(current, RLIMIT_STACK), STACK_SIZE));
+	u64 stack = vm->wired ? 64 * PAGE_SIZE : MAX(want, STACK_MIN);
 	i64 r = vm_map(vm, VM_STACK_TOP - stack, stack, WH_RG_READ | WH_RG_WRITE | WH_RG_STACK,
 		       NULL, 0, 0, true);
 	*err = (int)r;

@@ -101,6 +101,8 @@ i64 ofile_flags(struct ofile *f, u32 mask, u32 set);
 struct ofile *fd_get(struct proc *p, int fd);
 /* Lowest free descriptor >= min; takes over the reference. -EMFILE (then not). */
 int fd_install(struct proc *p, struct ofile *f, int min, bool cloexec);
+/* Descriptors are below this (RLIMIT_NOFILE). */
+int fd_limit(const struct proc *p);
 int fd_close(struct proc *p, int fd);
 
 /* f has no user any more: epolls forget it (env/epoll.c). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* fork, vfork, clone; wait4; exit. */
+/* fork, vfork, clone; exit. */
 #include "cpu.h"
 #include "env/clock.h"
 #include "ipc.h"
@@ -129,86 +129,4 @@ i64 sys_exit(const u64 *arg)
 i64 sys_exit_group(const u64 *arg)
 {
 	return sys_exit(arg);
-}
-
-/* ---- wait ---- */
-
-enum { WNOHANG = 1, WUNTRACED = 2, WCONTINUED = 8 };
-#define CONTINUED 0xffff /* as wait4 gives it */
-
-static bool selected(const struct proc *c, i32 pid)
-{
-	i32 pgid = c->u ? c->u->names.pgid : c->away_pgid;
-	if (pid > 0)
-		return c->pid == pid;
-	if (pid == -1)
-		return true;
-	return pgid == (pid == 0 ? current->u->names.pgid : -pid);
-}
-
-/* A child to report now; *any tells whether there is one to wait for. */
-static struct proc *find_child(i32 pid, u32 options, bool *any)
-{
-	list_for_each(c, &current->children, struct proc, sibling) {
-		if (!selected(c, pid))
-			continue;
-		*any = true;
-		if (c->state == PROC_ZOMBIE || (c->stopped_unwaited && (options & WUNTRACED)) ||
-		    (c->continued_unwaited && (options & WCONTINUED)))
-			return c;
-	}
-	return NULL;
-}
-
-/* What a child used becomes its parent's children's time, and what it knew of clocks its parent's
- * knowledge. */
-static void inherit_from_child(struct proc *c)
-{
-	if (c->u)
-		current->u->child_cpu_ns += c->u->cpu_ns + c->u->child_cpu_ns;
-	clock_learn(current, c);
-}
-
-/* c's news are taken before they are told: writing to the user's memory may block, and c end meanwhile. As on Linux, a
- * bad address comes too late for the child. */
-static i64 report(struct proc *c, u64 ustatus, u64 urusage)
-{
-	i32 who = c->pid;
-	i32 status = c->state == PROC_ZOMBIE ? c->exit_status
-		     : c->continued_unwaited ? CONTINUED
-					     : (c->stop_sig << 8 | 0x7f);
-
-	if (c->state == PROC_ZOMBIE) {
-		inherit_from_child(c);
-		proc_free(c);
-	} else {
-		c->stopped_unwaited = c->continued_unwaited = false;
-	}
-	if ((ustatus && copy_to_user(ustatus, &status, sizeof status)) ||
-	    (urusage && zero_user(urusage, 144)))
-		return -EFAULT;
-	return who;
-}
-
-static i64 do_wait(i32 pid, u64 ustatus, u32 options, u64 urusage)
-{
-	for (;;) {
-		bool any = false;
-		struct proc *c = find_child(pid, options, &any);
-		if (c)
-			return report(c, ustatus, urusage);
-		if (!any)
-			return -ECHILD;
-		if (options & WNOHANG)
-			return 0;
-		if (wait_on(&current->child_wait, NO_DEADLINE, true) == -EINTR)
-			return -ERESTARTSYS;
-	}
-}
-
-i64 sys_wait4(const u64 *arg)
-{
-	if (arg[2] & ~(u64)(WNOHANG | WUNTRACED | WCONTINUED | 0x40000000))
-		return -EINVAL;
-	return do_wait((i32)arg[0], arg[1], (u32)arg[2], arg[3]);
 }

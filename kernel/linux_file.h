@@ -40,6 +40,7 @@
 #define AT_SYMLINK_FOLLOW   0x400u
 #define AT_NO_AUTOMOUNT	    0x800u
 #define AT_EMPTY_PATH	    0x1000u
+#define AT_STATX_SYNC	    0x6000u
 
 #define F_DUPFD		0
 #define F_GETFD		1
@@ -93,6 +94,22 @@ struct linux_flock {
 	i32 l_pid, pad2;
 };
 _Static_assert(sizeof(struct linux_flock) == 32, "struct flock of x86-64");
+
+struct linux_statx_time {
+	i64 sec;
+	u32 nsec, pad;
+};
+struct linux_statx {
+	u32 mask, blksize;
+	u64 attributes;
+	u32 nlink, uid, gid;
+	u16 mode, pad;
+	u64 ino, size, blocks, attributes_mask;
+	struct linux_statx_time atime, btime, ctime, mtime;
+	u32 rdev_major, rdev_minor, dev_major, dev_minor;
+	u64 spare[14];
+};
+_Static_assert(sizeof(struct linux_statx) == 256, "struct statx");
 
 struct linux_statfs {
 	i64 f_type, f_bsize;

@@ -4,6 +4,7 @@
 #include "fs.h"
 #include "lib.h"
 #include "proc.h"
+#include "rlimit.h"
 
 static u64 ofile_count;
 
@@ -64,10 +65,16 @@ struct ofile *fd_get(struct proc *p, int fd)
 	return p->u->ofile[fd];
 }
 
+int fd_limit(const struct proc *p)
+{
+	return (int)MIN(rlimit(p, RLIMIT_NOFILE), (u64)NOFILE);
+}
+
 int fd_install(struct proc *p, struct ofile *f, int min, bool cloexec)
 {
 	struct ublock *u = p->u;
-	for (int fd = MAX(min, 0); fd < NOFILE; fd++) {
+	int limit = fd_limit(p);
+	for (int fd = MAX(min, 0); fd < limit; fd++) {
 		if (u->ofile[fd])
 			continue;
 		u->ofile[fd] = f;

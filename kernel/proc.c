@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Processes from allocation to the grave. */
 #include "proc.h"
+#include "rlimit.h"
 #include "shared.h"
 #include "cpu.h"
 #include "file.h"
@@ -33,7 +34,7 @@ bool proc_may_fork(void)
 		return true;
 	list_for_each(p, &all_procs, struct proc, all_link)
 		n += p->u && p->u->names.uid == uid;
-	return n < USER_PROCS_MAX;
+	return n < MIN(rlimit(current, RLIMIT_NPROC), (u64)USER_PROCS_MAX);
 }
 
 i32 pid_next(void)

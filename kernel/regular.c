@@ -10,6 +10,7 @@
 #include "known.h"
 #include "lib.h"
 #include "proc.h"
+#include "rlimit.h"
 #include "usercopy.h"
 
 /* A position in a list of user buffers. */
@@ -125,6 +126,9 @@ i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off
 		return -EBADF;
 	if (!total)
 		return 0;
+	total = rlimit_file(f->flags & O_APPEND ? f->fobj->attr.size : *off, total);
+	if (!total)
+		return -EFBIG;
 	size_t cap = MIN(total, FS_IO_MAX);
 	u8 *buf = io_buf_get(cap);
 	if (!buf)

@@ -23,6 +23,7 @@ enum signal_number {
 	SIGTTIN = 21,
 	SIGTTOU = 22,
 	SIGURG = 23,
+	SIGXFSZ = 25,
 	SIGWINCH = 28,
 };
 #endif

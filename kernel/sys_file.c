@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "poll.h"
 #include "proc.h"
+#include "rlimit.h"
 #include "shared.h"
 #include "sys_file.h"
 #include "usercopy.h"
@@ -254,10 +255,11 @@ static i64 open_at(int dirfd, u64 uname, u32 flags, u32 mode, u32 row)
 	if (err)
 		return err;
 	/* Before anything is created or truncated. */
-	while (fd < NOFILE && u->ofile[fd])
+	const int limit = fd_limit(current);
+	while (fd < limit && u->ofile[fd])
 		fd++;
 	struct ofile *f = NULL;
-	if (fd == NOFILE)
+	if (fd >= limit)
 		err = -EMFILE;
 	else if (path->kind == PATH_PROC && !(flags & O_NOFOLLOW) && proc_fd_alias(path->name) < 0)
 		err = path_follow(&path);
@@ -313,7 +315,7 @@ static i64 dup_to(int fd, int to, bool cloexec)
 {
 	struct ublock *u = current->u;
 	struct ofile *f = fd_get(current, fd);
-	if (!f || to < 0 || to >= NOFILE)
+	if (!f || to < 0 || to >= fd_limit(current))
 		return -EBADF;
 	ofile_ref(f);
 	fd_close(current, to);
@@ -352,7 +354,7 @@ i64 sys_fcntl(const u64 *arg)
 	switch ((int)arg[1]) {
 	case F_DUPFD:
 	case F_DUPFD_CLOEXEC:
-		if ((int)arg[2] < 0 || (int)arg[2] >= NOFILE)
+		if ((int)arg[2] < 0 || (int)arg[2] >= fd_limit(current))
 			return -EINVAL;
 		return dup_at_least(fd, (int)arg[2], arg[1] == F_DUPFD_CLOEXEC);
 	case F_GETFD:
@@ -403,5 +405,7 @@ i64 sys_ftruncate(const u64 *arg)
 		return -EBADF;
 	if ((i64)arg[1] < 0 || f->ops != &regular_ops || (f->flags & O_ACCMODE) == O_RDONLY)
 		return -EINVAL;
+	if (arg[1] > f->fobj->attr.size && rlimit_file(arg[1] - 1, 1) == 0)
+		return -EFBIG;
 	return fobj_truncate(f->fobj, arg[1]);
 }

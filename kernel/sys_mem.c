@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "linux_file.h"
 #include "proc.h"
+#include "rlimit.h"
 #include "shared.h"
 #include "usercopy.h"
 #include "vm_internal.h"
@@ -34,6 +35,8 @@ i64 sys_brk(const u64 *arg)
 		return (i64)vm->brk;
 	u64 from = PAGE_UP(vm->brk), to = PAGE_UP(want);
 	if (to > from) {
+		if (!rlimit_memory(to - from, true))
+			return (i64)vm->brk;
 		if (vm_overlaps(vm, from, to - from))
 			return (i64)vm->brk;
 		if (vm_map(vm, from, to - from, WH_RG_READ | WH_RG_WRITE | WH_RG_HEAP, NULL, 0, 0,
@@ -101,6 +104,8 @@ i64 sys_mmap(const u64 *arg)
 			return -EEXIST;
 		flags |= MAP_FIXED;
 	}
+	if (!rlimit_memory(PAGE_UP(len), (prot & WH_RG_WRITE) && (flags & MAP_TYPE) == MAP_PRIVATE))
+		return -ENOMEM;
 	if (flags & MAP_FIXED) { /* what was there goes, but not what was written to it */
 		int err = shared_sync(current->vm, addr, addr + PAGE_UP(len));
 		if (err)
@@ -166,6 +171,8 @@ i64 sys_mremap(const u64 *arg)
 		int err = vm_unmap(current->vm, addr + len, old - len);
 		return err ? err : (i64)addr;
 	}
+	if (!rlimit_memory(len - old, r->flags & WH_RG_WRITE))
+		return -ENOMEM;
 	if (addr + len > VM_MMAP_TOP || vm_overlaps(current->vm, addr + old, len - old))
 		return -ENOMEM;
 	if (r->file || r->shm ||
@@ -213,5 +220,41 @@ i64 sys_sched_yield(const u64 *arg)
 {
 	(void)arg;
 	sched_yield_now();
+	return 0;
+}
+
+/* ---- pages are never taken away from a process, so they are locked anyway ---- */
+
+static i64 mapped_range(u64 addr, u64 len)
+{
+	if (len > USER_TOP || addr > USER_TOP)
+		return -ENOMEM;
+	for (u64 a = addr & ~PAGE_MASK, end = addr + len; a < end;) {
+		const struct region *r = vm_find(current->vm, a);
+		if (!r)
+			return -ENOMEM;
+		a = r->end;
+	}
+	return 0;
+}
+
+i64 sys_mlock(const u64 *arg)
+{
+	return mapped_range(arg[0], arg[1]);
+}
+
+i64 sys_munlock(const u64 *arg)
+{
+	return mapped_range(arg[0], arg[1]);
+}
+
+i64 sys_mlockall(const u64 *arg)
+{
+	return arg[0] && arg[0] < 8 ? 0 : -EINVAL;
+}
+
+i64 sys_munlockall(const u64 *arg)
+{
+	(void)arg;
 	return 0;
 }

@@ -3,6 +3,7 @@
 #include "fs.h"
 #include "lib.h"
 #include "proc.h"
+#include "rlimit.h"
 #include "sys_file.h"
 #include "usercopy.h"
 
@@ -174,6 +175,12 @@ i64 sys_renameat(const u64 *arg)
 	return two_names(FS_RENAME, (int)arg[0], arg[1], (int)arg[2], arg[3], 0);
 }
 
+/* Of the flags none: what does not replace would have to be asked of the custodian in one go. */
+i64 sys_renameat2(const u64 *arg)
+{
+	return (u32)arg[4] ? -EINVAL : sys_renameat(arg);
+}
+
 /* Opened and cut, rather than cut by name: so the page cache knows which file changed. */
 i64 sys_truncate(const u64 *arg)
 {
@@ -188,7 +195,10 @@ i64 sys_truncate(const u64 *arg)
 	kfree(p);
 	if (!f)
 		return err;
-	err = fobj_truncate(f, arg[1]);
+	if (arg[1] > f->attr.size && rlimit_file(arg[1] - 1, 1) == 0)
+		err = -EFBIG;
+	else
+		err = fobj_truncate(f, arg[1]);
 	fobj_put(f);
 	return err;
 }

@@ -13,6 +13,35 @@
 
 /* ---- observe ---- */
 
+static struct linux_statx_time statx_time(i64 ns)
+{
+	return (struct linux_statx_time){.sec = ns / (i64)NS_PER_SEC,
+					 .nsec = (u32)(ns % (i64)NS_PER_SEC)};
+}
+
+static i64 statx_out(u64 ubuf, const struct fs_attr *a, u32 dev)
+{
+	struct linux_statx s = {
+		.mask = 0x7ff, /* all that struct stat has */
+		.blksize = PAGE_SIZE,
+		.nlink = a->nlink,
+		.uid = a->uid,
+		.gid = a->gid,
+		.mode = (u16)a->mode,
+		.ino = a->ino,
+		.size = a->size,
+		.blocks = a->blocks,
+		.atime = statx_time(a->atime),
+		.ctime = statx_time(a->ctime),
+		.mtime = statx_time(a->mtime),
+		.rdev_major = a->rdev >> 8,
+		.rdev_minor = a->rdev & 0xff,
+		.dev_major = dev >> 8,
+		.dev_minor = dev & 0xff,
+	};
+	return copy_to_user(ubuf, &s, sizeof s) ? -EFAULT : 0;
+}
+
 static i64 stat_out(u64 ubuf, const struct fs_attr *a, u32 dev)
 {
 	const i64 sec = NS_PER_SEC;
@@ -68,7 +97,9 @@ int path_stat(struct path *p, bool nofollow, struct fs_attr *a)
 	return 0;
 }
 
-static i64 stat_at(int dirfd, u64 name, u64 ubuf, bool nofollow)
+typedef i64 (*stat_form)(u64 ubuf, const struct fs_attr *a, u32 dev);
+
+static i64 stat_at(int dirfd, u64 name, u64 ubuf, bool nofollow, stat_form out)
 {
 	struct path *p;
 	struct fs_attr a;
@@ -90,31 +121,36 @@ static i64 stat_at(int dirfd, u64 name, u64 ubuf, bool nofollow)
 		}
 	}
 	kfree(p);
-	return err ? err : stat_out(ubuf, &a, dev);
+	return err ? err : out(ubuf, &a, dev);
 }
 
 i64 sys_stat(const u64 *arg)
 {
-	return stat_at(AT_FDCWD, arg[0], arg[1], false);
+	return stat_at(AT_FDCWD, arg[0], arg[1], false, stat_out);
 }
 
 i64 sys_lstat(const u64 *arg)
 {
-	return stat_at(AT_FDCWD, arg[0], arg[1], true);
+	return stat_at(AT_FDCWD, arg[0], arg[1], true, stat_out);
 }
 
-i64 sys_fstat(const u64 *arg)
+static i64 stat_fd(int fd, u64 ubuf, u32 row, stat_form out)
 {
-	struct ofile *f = fd_get(current, (int)arg[0]);
+	struct ofile *f = fd_get(current, fd);
 	struct fs_attr a;
 	if (!f)
 		return -EBADF;
 	int err = f->ops->stat ? f->ops->stat(f, &a) : -EINVAL;
 	if (err)
 		return err;
-	i64 r = stat_out(arg[1], &a, f->fobj ? DEV_TREE(f->fobj->tree) : DEV_PSEUDO);
-	fview_note((int)arg[0], V_fstat, r ? r : (i64)a.size);
+	i64 r = out(ubuf, &a, f->fobj ? DEV_TREE(f->fobj->tree) : DEV_PSEUDO);
+	fview_note(fd, row, r ? r : (i64)a.size);
 	return r;
+}
+
+i64 sys_fstat(const u64 *arg)
+{
+	return stat_fd((int)arg[0], arg[1], V_fstat, stat_out);
 }
 
 /* Is the name at uname ""? Then with AT_EMPTY_PATH the descriptor itself is meant. 1, 0 or -EFAULT. */
@@ -136,7 +172,23 @@ i64 sys_newfstatat(const u64 *arg)
 		if (empty)
 			return sys_fstat((u64[]){arg[0], arg[2]});
 	}
-	return stat_at((int)arg[0], arg[1], arg[2], flags & AT_SYMLINK_NOFOLLOW);
+	return stat_at((int)arg[0], arg[1], arg[2], flags & AT_SYMLINK_NOFOLLOW, stat_out);
+}
+
+/* dirfd, name, flags, mask, buffer */
+i64 sys_statx(const u64 *arg)
+{
+	u32 flags = (u32)arg[2];
+	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC))
+		return -EINVAL;
+	if (flags & AT_EMPTY_PATH && (int)arg[0] != AT_FDCWD) {
+		int empty = is_empty(arg[1]);
+		if (empty < 0)
+			return empty;
+		if (empty)
+			return stat_fd((int)arg[0], arg[4], V_statx, statx_out);
+	}
+	return stat_at((int)arg[0], arg[1], arg[4], flags & AT_SYMLINK_NOFOLLOW, statx_out);
 }
 
 static int tree_access(char *name, const struct fs_path *q)

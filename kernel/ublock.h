@@ -13,7 +13,8 @@
 #include "env/env.h"
 #include "env/clockview.h"
 
-#define NOFILE 256
+#define NOFILE	     256
+#define RLIMIT_COUNT 16
 #define NCLOCK                                                                                     \
 	8 /* REALTIME 0, MONOTONIC 1, PROCESS_CPU 2, THREAD_CPU 3, MONOTONIC_RAW 4,                \
 	     REALTIME_COARSE 5, MONOTONIC_COARSE 6, BOOTTIME 7 */
@@ -127,6 +128,12 @@ struct ublock {
 	i32 zone_minuteswest, zone_dsttime; /* duplicate of the zone: rule `same` */
 
 	struct wh_restless restless; /* it moves by itself (restless.c); both 0: it does not */
+
+	/* class System: resource limits (rlimit.c) */
+	struct rlimit {
+		u64 cur, max;
+	} rlimit[RLIMIT_COUNT];
+	i32 nice; /* kept, not followed */
 
 	struct usignal sig;
 	struct vrec vrec[V_ROWS];

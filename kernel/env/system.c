@@ -4,20 +4,14 @@
  * consistency (Sinha §8.2.1: an object may be asked for properties of the node it is on), so a
  * migrated process sees the node it runs on. Here also travels what belongs to no object: the
  * current call, the markers and duplicates of rows without an object of their own, the memory's
- * limits, the checker's record, and whether the process is restless.
+ * limits, the checker's record, resource limits (rlimit.c), and whether the process is restless.
  */
 #include "frame.h"
 #include "proc.h"
 #include "shared.h"
 #include "restless.h"
+#include "rlimit.h"
 #include "usercopy.h"
-
-#define RLIMIT_STACK  3
-#define RLIMIT_NPROC  6
-#define RLIMIT_NOFILE 7
-#define RLIMIT_COUNT  16
-#define RLIM_INFINITY (~0ull)
-#define STACK_BYTES   (8ull << 20)
 
 struct user_sysinfo {
 	i64 uptime;
@@ -46,52 +40,6 @@ i64 sys_sysinfo(const u64 *arg)
 	return copy_to_user(arg[0], &si, sizeof si);
 }
 
-struct user_rlimit {
-	u64 cur, max;
-};
-
-/* The limits are the system's, the same on every node. */
-static struct user_rlimit limit_of(u32 resource)
-{
-	u64 v = resource == RLIMIT_STACK    ? STACK_BYTES
-		: resource == RLIMIT_NOFILE ? NOFILE
-		: resource == RLIMIT_NPROC  ? USER_PROCS_MAX
-					    : RLIM_INFINITY;
-	return (struct user_rlimit){v, v};
-}
-
-static i64 get_limit(u64 resource, u64 uaddr)
-{
-	if (resource >= RLIMIT_COUNT)
-		return -EINVAL;
-	struct user_rlimit l = limit_of((u32)resource);
-	return uaddr ? copy_to_user(uaddr, &l, sizeof l) : 0;
-}
-
-i64 sys_getrlimit(const u64 *arg)
-{
-	return arg[1] ? get_limit((u32)arg[0], arg[1]) : -EFAULT;
-}
-
-/* pid, resource, new, old. Limits cannot be changed; setting the present value is no change. */
-i64 sys_prlimit64(const u64 *arg)
-{
-	struct user_rlimit new, now;
-
-	if ((i32)arg[0] != 0 && (i32)arg[0] != current->pid)
-		return -EPERM;
-	if ((u32)arg[1] >= RLIMIT_COUNT)
-		return -EINVAL;
-	if (arg[2]) {
-		if (copy_from_user(&new, arg[2], sizeof new) < 0)
-			return -EFAULT;
-		now = limit_of((u32)arg[1]);
-		if (new.cur != now.cur || new.max != now.max)
-			return -EPERM;
-	}
-	return get_limit((u32)arg[1], arg[3]);
-}
-
 i64 sys_getrandom(const u64 *arg)
 {
 	u64 addr = arg[0], len = MIN(arg[1], 256ul), word[32];
@@ -103,9 +51,17 @@ i64 sys_getrandom(const u64 *arg)
 
 /* ---- the class ---- */
 
+static int system_init(struct proc *p)
+{
+	rlimit_defaults(p->u);
+	return 0;
+}
+
 static int system_fork(struct proc *child, const struct proc *parent)
 {
 	child->u->restless = parent->u->restless;
+	memcpy(child->u->rlimit, parent->u->rlimit, sizeof child->u->rlimit);
+	child->u->nice = parent->u->nice;
 	restless_arm(child);
 	return 0;
 }
@@ -146,6 +102,8 @@ static int system_pack(struct proc *p, struct blob *b)
 	}
 	blob_put_u32(b, u->restless.calls);
 	blob_put_u32(b, u->restless.ms);
+	blob_put(b, u->rlimit, sizeof u->rlimit);
+	blob_put_u32(b, (u32)u->nice);
 	return check_pack(p, b);
 }
 
@@ -188,6 +146,13 @@ static int system_unpack(struct proc *p, struct blob *b)
 	}
 	u->restless.calls = blob_get_u32(b);
 	u->restless.ms = blob_get_u32(b);
+	blob_get(b, u->rlimit, sizeof u->rlimit);
+	u->nice = (i32)blob_get_u32(b);
+	for (u32 i = 0; i < RLIMIT_COUNT; i++)
+		if (u->rlimit[i].cur > u->rlimit[i].max)
+			return -EINVAL;
+	if (u->rlimit[RLIMIT_NOFILE].max > NOFILE || u->nice < -20 || u->nice > 19)
+		return -EINVAL;
 	return check_unpack(p, b);
 }
 
@@ -227,7 +192,8 @@ static void system_view(const struct proc *p, struct text *out)
 
 const struct env_class env_system = {
 	.name = "system",
-	.version = 2,
+	.version = 3,
+	.init = system_init,
 	.fork = system_fork,
 	.release = system_release,
 	.bind = restless_arm,

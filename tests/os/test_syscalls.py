@@ -14,7 +14,7 @@ def checks(text):
     return re.findall(r"^(?:not )?ok (.*?)(?:: .*)?$", text, re.M)
 
 
-@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared", "t_event"])
+@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared", "t_event", "t_calls"])
 def test_program(cluster, program):
     host = subprocess.run([f"{build_dir()}/user/test/{program}"], capture_output=True, text=True, timeout=60, check=False)
     assert host.returncode == 0, f"on the host, whose result is the normal one:\n{host.stdout}{host.stderr}"

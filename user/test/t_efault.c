@@ -44,7 +44,7 @@ typedef char char16[16];
 typedef void *pointer;
 typedef struct timeval timeval2[2];
 typedef struct timespec timespec2[2];
-typedef uint64_t ksigaction[4], sigset6[2];
+typedef uint64_t ksigaction[4], sigset6[2], statx_buf[32];
 
 enum way { NUMBER, OWN_PID, READ, WRITTEN, NAME, VECTOR, ARGUMENTS };
 
