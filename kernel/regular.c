@@ -149,11 +149,38 @@ i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off
 	return done ? (i64)done : got;
 }
 
+/* Moving bytes takes a while, and others may use the description meanwhile. The bytes between two values of the offset are
+ * ours if it was still the first when it became the second; else they are read again. */
+static i64 read_on(struct ofile *f, const struct linux_iovec *v, u32 n)
+{
+	for (;;) {
+		u64 from = f->offset, off = from;
+		i64 got = regular_readv(f, v, n, &off);
+		if (got <= 0)
+			return got;
+		if (f->offset == from) {
+			f->offset = off;
+			return got;
+		}
+	}
+}
+
+/* Nobody else writes where we are going to: the offset moves on first. What was not written is given back. */
+static i64 write_on(struct ofile *f, const struct linux_iovec *v, u32 n)
+{
+	u64 sum = f->flags & O_APPEND ? 0 : total_of(v, n), from = f->offset, off = from;
+	f->offset = from + sum;
+	i64 put = regular_writev(f, v, n, &off);
+	if (f->flags & O_APPEND ? put > 0 : f->offset == from + sum)
+		f->offset = off;
+	return put;
+}
+
 i64 regular_vector(struct ofile *f, const struct linux_iovec *v, u32 n, bool write)
 {
 	if (f->end)
 		return write ? far_write(f, v, n) : far_read(f, v, n);
-	return write ? regular_writev(f, v, n, &f->offset) : regular_readv(f, v, n, &f->offset);
+	return write ? write_on(f, v, n) : read_on(f, v, n);
 }
 
 static i64 regular_read(struct ofile *f, u64 ubuf, size_t len)

@@ -16,7 +16,7 @@ $(BUILD)/tests/host/test_path: tests/host/test_path.c kernel/pathlex.c
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
 
 HOST_TESTS += $(BUILD)/tests/host/test_filemove
-$(BUILD)/tests/host/test_filemove: tests/host/test_filemove.c kernel/env/filemove.c kernel/ends.c kernel/text.c
+$(BUILD)/tests/host/test_filemove: tests/host/test_filemove.c kernel/env/filemove.c kernel/env/filearrive.c kernel/ends.c kernel/text.c
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
 
