@@ -32,6 +32,11 @@ void text_printf(struct text *t, const char *fmt, ...) __attribute__((format(pri
 void text_vprintf(struct text *t, const char *fmt, va_list ap);
 
 /* Kernel log: to the debug console (port 0xE9) and the log ring. */
+/* The log in memory: how much of it at most; what there is since the last clear; that, or its end, into buf. */
+i64 klog_size(void);
+u64 klog_unread(void);
+u64 klog_read(char *buf, u64 len);
+void klog_clear(void);
 void klog(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Our own invariant is broken: print a symbolised backtrace and stop the node. */
 void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));

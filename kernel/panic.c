@@ -21,9 +21,41 @@ extern char text_start[], text_end[];
 
 static bool line_start = true;
 
+/* What dmesg reads: the last RING bytes, and how many there have ever been. */
+#define RING 65536u
+static char ring[RING];
+static u64 logged, cleared;
+
 static void log_char(char c)
 {
 	outb(DEBUG_PORT, (u8)c);
+	ring[logged++ % RING] = c;
+}
+
+void klog_clear(void)
+{
+	cleared = logged;
+}
+
+i64 klog_size(void)
+{
+	return RING;
+}
+
+u64 klog_unread(void)
+{
+	return MIN(logged - cleared, (u64)RING);
+}
+
+/* The last of them: whole lines if there were more. */
+u64 klog_read(char *buf, u64 len)
+{
+	u64 from = logged - MIN(klog_unread(), len), n = 0;
+	while (from != cleared && from < logged && from && ring[(from - 1) % RING] != '\n')
+		from++;
+	for (; from < logged; from++)
+		buf[n++] = ring[from % RING];
+	return n;
 }
 
 static void log_text(const char *s)

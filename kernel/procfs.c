@@ -5,6 +5,7 @@
  * follow it.
  */
 #include "env/clock.h"
+#include "../boot/bootinfo.h"
 #include "frame.h"
 #include "fs.h"
 #include "lib.h"
@@ -90,7 +91,7 @@ static void node_version(struct text *t)
 	text_printf(t, "Whimbrel on node %u of %u\n", node_id.node, node_id.nodes);
 }
 
-static void node_mounts(struct text *t)
+void procfs_mounts(struct text *t)
 {
 	text_printf(t,
 		    "/dev/vda / ext2 rw 0 0\nproc /proc proc rw 0 0\ndev /dev devtmpfs rw 0 0\n");
@@ -101,10 +102,46 @@ static void node_filesystems(struct text *t)
 	text_printf(t, "nodev\tproc\n\text2\n");
 }
 
+static void node_cmdline(struct text *t)
+{
+	text_printf(t, "%s\n", bootinfo.cmdline);
+}
+
+static void node_swaps(struct text *t)
+{
+	text_printf(t, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+}
+
+static void node_partitions(struct text *t)
+{
+	text_printf(t, "major minor  #blocks  name\n\n");
+}
+
+static void node_nothing(struct text *t)
+{
+	(void)t;
+}
+
+static void node_vmstat(struct text *t)
+{
+	text_printf(t, "nr_free_pages %lu\nnr_file_pages %lu\npgfault %lu\npswpin 0\npswpout 0\n",
+		    frame_free_count(), pagecache_frames(), fault_count);
+}
+
 static const struct procfs_node_file node_files[] = {
-	{"cpuinfo", node_cpuinfo}, {"filesystems", node_filesystems}, {"loadavg", node_loadavg},
-	{"meminfo", node_meminfo}, {"mounts", node_mounts},	      {"stat", node_stat},
-	{"uptime", node_uptime},   {"version", node_version},
+	{"cmdline", node_cmdline},
+	{"cpuinfo", node_cpuinfo},
+	{"filesystems", node_filesystems},
+	{"loadavg", node_loadavg},
+	{"meminfo", node_meminfo},
+	{"modules", node_nothing},
+	{"mounts", procfs_mounts},
+	{"partitions", node_partitions},
+	{"stat", node_stat},
+	{"swaps", node_swaps},
+	{"uptime", node_uptime},
+	{"version", node_version},
+	{"vmstat", node_vmstat},
 };
 
 /* ---- names ---- */

@@ -17,5 +17,6 @@ struct procfs_file {
 };
 const struct procfs_file *procfs_file_find(const char *name); /* or NULL */
 const struct procfs_file *procfs_file_row(u32 i);	      /* or NULL past the last */
+void procfs_mounts(struct text *t);
 void procfs_fd_target(const struct proc *p, int fd, struct text *t);
 #endif

@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "path.h"
 #include "procfs.h"
+#include "rlimit.h"
 
 #define TICK (NS_PER_SEC / 100)
 
@@ -37,10 +38,11 @@ static void proc_stat(const struct proc *p, struct text *t)
 {
 	const struct unames *n = p->u ? &p->u->names : NULL;
 	u64 ticks = p->u ? proc_cpu_ns(p) / TICK : 0, child = p->u ? p->u->child_cpu_ns / TICK : 0;
-	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 20 0 1 0 %lu %lu %lu",
+	i32 nice = p->u ? p->u->nice : 0;
+	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 %d %d 1 0 %lu %lu %lu",
 		    p->pid, comm(p), proc_letter(p), parent_of(p), n ? n->pgid : p->away_pgid,
-		    n ? n->sid : 0, ticks, child, p->uqpid.birth_ns / TICK, vm_bytes(p),
-		    resident_pages(p));
+		    n ? n->sid : 0, ticks, child, 20 + nice, nice, p->uqpid.birth_ns / TICK,
+		    vm_bytes(p), resident_pages(p));
 	/* rsslim, addresses, signals, wchan ... exit_code: fields 25 to 52 */
 	for (int i = 25; i <= 52; i++)
 		text_printf(t, " 0");
@@ -115,6 +117,52 @@ static void proc_maps(const struct proc *p, struct text *t)
 						     : "");
 }
 
+static void print_limit(struct text *t, u64 v)
+{
+	if (v == RLIM_INFINITY)
+		text_printf(t, "%-20s ", "unlimited");
+	else
+		text_printf(t, "%-20lu ", v);
+}
+
+static void proc_limits(const struct proc *p, struct text *t)
+{
+	static const struct {
+		const char *name, *unit;
+	} rows[RLIMIT_COUNT] = {
+		{"Max cpu time", "seconds"},	 {"Max file size", "bytes"},
+		{"Max data size", "bytes"},	 {"Max stack size", "bytes"},
+		{"Max core file size", "bytes"}, {"Max resident set", "bytes"},
+		{"Max processes", "processes"},	 {"Max open files", "files"},
+		{"Max locked memory", "bytes"},	 {"Max address space", "bytes"},
+		{"Max file locks", "locks"},	 {"Max pending signals", "signals"},
+		{"Max msgqueue size", "bytes"},	 {"Max nice priority", ""},
+		{"Max realtime priority", ""},	 {"Max realtime timeout", "us"},
+	};
+	if (!p->u)
+		return;
+	text_printf(t, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");
+	for (u32 i = 0; i < RLIMIT_COUNT; i++) {
+		text_printf(t, "%-25s ", rows[i].name);
+		print_limit(t, p->u->rlimit[i].cur);
+		print_limit(t, p->u->rlimit[i].max);
+		text_printf(t, "%-10s\n", rows[i].unit);
+	}
+}
+
+static void proc_mounts(const struct proc *p, struct text *t)
+{
+	(void)p;
+	procfs_mounts(t);
+}
+
+static void proc_mountinfo(const struct proc *p, struct text *t)
+{
+	(void)p;
+	text_printf(t, "1 0 254:0 / / rw - ext2 /dev/vda rw\n2 1 0:3 / /proc rw - proc proc rw\n"
+		       "3 1 0:3 / /dev rw - devtmpfs dev rw\n");
+}
+
 static void proc_exe(const struct proc *p, struct text *t)
 {
 	if (p->u && p->u->exe)
@@ -134,10 +182,17 @@ static void proc_root(const struct proc *p, struct text *t)
 }
 
 static const struct procfs_file files[] = {
-	{"stat", false, false, proc_stat},     {"statm", false, false, proc_statm},
-	{"status", false, false, proc_status}, {"cmdline", false, false, proc_cmdline},
-	{"comm", false, false, proc_comm},     {"maps", false, true, proc_maps},
-	{"exe", true, true, proc_exe},	       {"cwd", true, true, proc_cwd},
+	{"stat", false, false, proc_stat},
+	{"statm", false, false, proc_statm},
+	{"status", false, false, proc_status},
+	{"cmdline", false, false, proc_cmdline},
+	{"limits", false, true, proc_limits},
+	{"mounts", false, false, proc_mounts},
+	{"mountinfo", false, false, proc_mountinfo},
+	{"comm", false, false, proc_comm},
+	{"maps", false, true, proc_maps},
+	{"exe", true, true, proc_exe},
+	{"cwd", true, true, proc_cwd},
 	{"root", true, true, proc_root},
 };
 

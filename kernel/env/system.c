@@ -40,6 +40,40 @@ i64 sys_sysinfo(const u64 *arg)
 	return copy_to_user(arg[0], &si, sizeof si);
 }
 
+/* The node's log: action, buffer, length. Lines have no priorities. */
+i64 sys_syslog(const u64 *arg)
+{
+	enum { CLOSE, OPEN, READ, READ_ALL, READ_CLEAR, CLEAR, OFF, ON, LEVEL, UNREAD, SIZE };
+	u32 action = (u32)arg[0];
+	i64 len = (i32)arg[2];
+	if (current->u->names.euid != 0)
+		return -EPERM;
+	if (action == SIZE)
+		return klog_size();
+	if (action == UNREAD)
+		return (i64)klog_unread();
+	if (action == CLEAR)
+		klog_clear();
+	if (action != READ_ALL && action != READ_CLEAR)
+		return action == CLEAR || action == CLOSE || action == OPEN ||
+				       (action >= OFF && action <= LEVEL)
+			       ? 0
+			       : -EINVAL;
+	if (len < 0 || (len && !arg[1]))
+		return -EINVAL;
+	len = MIN(len, klog_size());
+	char *buf = kmalloc((u64)len + 1);
+	if (!buf)
+		return -ENOMEM;
+	i64 n = (i64)klog_read(buf, (u64)len);
+	if (copy_to_user(arg[1], buf, (u64)n))
+		n = -EFAULT;
+	kfree(buf);
+	if (n >= 0 && action == READ_CLEAR)
+		klog_clear();
+	return n;
+}
+
 i64 sys_getrandom(const u64 *arg)
 {
 	u64 addr = arg[0], len = MIN(arg[1], 256ul), word[32];
