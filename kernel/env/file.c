@@ -91,7 +91,7 @@ static int file_init(struct proc *p)
 		struct ofile *f = dev_device(std[i].name, std[i].flags);
 		if (!f)
 			return -ENOMEM;
-		fd_install(p, f, 0, false);
+		p->u->ofile[i] = f; /* not fd_install: the limit of descriptors is not set yet */
 	}
 	return 0;
 }
