@@ -14,6 +14,8 @@
 #define O_TRUNC	    00001000u
 #define O_APPEND    00002000u
 #define O_NONBLOCK  00004000u
+#define O_DSYNC	    00010000u
+#define O_SYNC	    04010000u
 #define O_DIRECTORY 00200000u
 #define O_NOFOLLOW  00400000u
 #define O_CLOEXEC   02000000u
@@ -21,7 +23,9 @@
 #define O_TMPFILE   020000000u
 #define O_LARGEFILE 00100000u
 /* What an open file remembers of its flags. */
-#define O_KEPT (O_ACCMODE | O_APPEND | O_NONBLOCK | O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE | O_PATH)
+#define O_KEPT                                                                                     \
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_SYNC | O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE |     \
+	 O_PATH)
 
 #define S_IFMT	   0170000u
 #define S_IFREG	   0100000u

@@ -146,6 +146,12 @@ i64 regular_writev(struct ofile *f, const struct linux_iovec *v, u32 n, u64 *off
 			break;
 	}
 	io_buf_put(buf, cap);
+	if (done && (f->flags & O_DSYNC)) {
+		struct wh_msg m;
+		i64 err = fobj_request(f->fobj, FS_FSYNC, NULL, &m);
+		if (err < 0)
+			return err;
+	}
 	return done ? (i64)done : got;
 }
 

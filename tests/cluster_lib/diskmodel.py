@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MIT
 """Random operations on files, and what a disk may hold after a power failure between any two of them.
 
-The operations are lines for user/test/t_disk.c. A batch ends with fsync, fdatasync or sync and is sent as a whole; the next one is sent
-when that call has returned. So when the power fails, everything up to the last answer has been synced, and of the batch under way any
-operation may have happened.
+The operations are lines for user/test/t_disk.c. A batch ends with fsync, fdatasync, sync, a write with O_SYNC or an msync, and is sent as a
+whole; the next one is sent when that call has returned. So when the power fails, everything up to the last answer has been synced, and of
+the batch under way any operation may have happened.
 """
 import random
 import subprocess
 
 RECORD = 16
 DIR = ("dir",)
+WRITES = ("write", "append", "map", "osync", "msync")
 SYNCS = ("fsync", "fdatasync", "sync")
 
 
@@ -52,10 +53,10 @@ class State:
             for p in s.below(a[0]):
                 s.names[a[1] + p[len(a[0]):]] = s.names.pop(p)
             s.names[a[1]] = s.names.pop(a[0])
-        elif op in ("write", "append"):
+        elif op in WRITES:
             n = s.file(a[0])
             old = s.data[n]
-            off = int(a[2]) if op == "write" else len(old)
+            off = int(a[2]) if op != "append" else len(old)
             new = pattern(int(a[1]), off, int(a[-1]))
             s.data[n] = old[:off].ljust(off, b"\0") + new + old[off + len(new):]
         elif op == "truncate":
@@ -119,7 +120,7 @@ class Workload:
             return [f"append {f} {key} {length}"]
         if kind == "overwrite" and size:
             at = rng.randrange(size)
-            return [f"write {f} {key} {at} {min(length, size - at)}"]
+            return [f"{rng.choice(('write', 'write', 'map'))} {f} {key} {at} {min(length, size - at)}"]
         if kind == "truncate":
             return [f"truncate {f} {rng.randrange(size + 100)}"]
         if kind == "rename":
@@ -161,6 +162,11 @@ class Workload:
         # Mostly what was just changed, as programs do; sometimes a directory.
         touched = [w for line in lines for w in line.split()[1:] if w in now.names and now.names[w][0] != "link"]
         path = self.rng.choice(touched or paths)
+        size = len(now.data[now.file(path)]) if now.names[path] is not DIR else 0
+        if size and self.rng.random() < 0.2:
+            at = self.rng.randrange(size)
+            lines.append(self._add(f"{self.rng.choice(('osync', 'msync'))} {path} {len(self.lines)} {at} {min(size - at, 5000)}"))
+            return lines
         lines.append(self._add(self.rng.choice((f"fsync {path}", f"fsync {path}", f"fdatasync {path}", "sync"))))
         return lines
 

@@ -6,8 +6,10 @@
  *   create F         write F KEY OFF LEN      truncate F SIZE     rename A B      fsync PATH
  *   unlink F         append F KEY LEN         hold F (open; kept) link A B        fdatasync F
  *   mkdir D          rmdir D                  drop (all held)     symlink T NAME  sync
- *   read F OFF LEN   (by pread)
+ *   map F KEY OFF LEN    as write, through a shared mapping                       osync F KEY OFF LEN
+ *   read F OFF LEN       by pread                                                 msync F KEY OFF LEN
  *
+ * osync writes through a descriptor with O_SYNC, msync through a mapping that it syncs.
  * The last column and `read` are answered with a line, "done" or the error's text, once the call
  * has returned. Any other line is answered only if it failed: "failed: LINE: why".
  */
@@ -16,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -37,13 +40,35 @@ static char *pattern(unsigned key, long off, long len)
 	return buf + off % RECORD;
 }
 
+static int map(int fd, unsigned key, long off, long len, bool sync)
+{
+	long from = off & ~4095l;
+	char *m = mmap(NULL, (size_t)(off + len - from), PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		       from);
+	int status = 0;
+
+	if (m == MAP_FAILED)
+		return -1;
+	memcpy(m + (off - from), pattern(key, off, len), (size_t)len);
+	if (sync)
+		status = msync(m, (size_t)(off + len - from), MS_SYNC);
+	int err = errno;
+
+	munmap(m, (size_t)(off + len - from));
+	errno = err;
+	return status;
+}
+
 static int with_file(const char *path, int flags, char **arg, const char *what)
 {
 	int fd = open(path, flags, 0644), status = -1;
 
 	if (fd < 0)
 		return -1;
-	if (!strcmp(what, "write") || !strcmp(what, "append")) {
+	if (!strcmp(what, "map") || !strcmp(what, "msync")) {
+		status = map(fd, (unsigned)atol(arg[0]), atol(arg[1]), atol(arg[2]),
+			     *what == 'm' && what[1] == 's');
+	} else if (!strcmp(what, "write") || !strcmp(what, "append") || !strcmp(what, "osync")) {
 		bool append = *what == 'a';
 		long off = append ? lseek(fd, 0, SEEK_END) : atol(arg[1]);
 		long len = atol(arg[append ? 1 : 2]);
@@ -88,6 +113,10 @@ static int operation(char **w)
 		return with_file(w[1], O_WRONLY | O_CREAT | O_EXCL, w + 2, op);
 	if (!strcmp(op, "write") || !strcmp(op, "append"))
 		return with_file(w[1], O_WRONLY, w + 2, op);
+	if (!strcmp(op, "osync"))
+		return with_file(w[1], O_WRONLY | O_SYNC, w + 2, op);
+	if (!strcmp(op, "map") || !strcmp(op, "msync"))
+		return with_file(w[1], O_RDWR, w + 2, op);
 	if (!strcmp(op, "read") || !strcmp(op, "hold") || !strcmp(op, "fsync") ||
 	    !strcmp(op, "fdatasync"))
 		return with_file(w[1], O_RDONLY, w + 2, op);
