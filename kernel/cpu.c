@@ -6,11 +6,12 @@
 
 extern char trap_stubs[];
 extern u64 cpu_kstack_top;
-bool cpu_smap;
-struct thread *fpu_owner;
+bool cpu_smap HOT_DATA;
+struct thread *fpu_owner HOT_DATA;
+bool fpu_trap_armed HOT_DATA; /* ask_mxcsr_mask() leaves it off */
 u32 cpu_mxcsr_mask;
 
-static u64 gdt[7] = {
+static u64 gdt[7] HOT_DATA = {
 	[SEL_KCODE / 8] = 0x00af9a000000ffff,
 	[SEL_KDATA / 8] = 0x00cf92000000ffff,
 	[SEL_UDATA / 8] = 0x00cff2000000ffff,
@@ -22,7 +23,7 @@ static struct {
 	u32 reserved0;
 	u64 rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
 	u16 reserved3, iomap;
-} __attribute__((packed)) tss;
+} __attribute__((packed)) tss HOT_DATA;
 
 static struct {
 	u16 low, sel;
@@ -148,7 +149,7 @@ bool cpu_selectors_valid(u64 s)
 
 void cpu_set_tsd(bool trap)
 {
-	static bool on = true;
+	static bool on HOT_DATA = true;
 	if (trap == on)
 		return;
 	u64 cr4;
@@ -158,14 +159,10 @@ void cpu_set_tsd(bool trap)
 	on = trap;
 }
 
-static void set_ts(bool on)
+void fpu_arm_trap(bool on)
 {
-	static int known =
-		-1; /* writing CR0 is dear under TCG, and this is on every way to user mode */
 	u64 cr0;
-	if (known == on)
-		return;
-	known = on;
+	fpu_trap_armed = on;
 	if (on) {
 		__asm__ volatile("mov %%cr0, %0" : "=r"(cr0));
 		__asm__ volatile("mov %0, %%cr0" ::"r"(cr0 | 8));
@@ -174,23 +171,18 @@ static void set_ts(bool on)
 	}
 }
 
-void fpu_switch_to(struct thread *t)
-{
-	set_ts(fpu_owner != t);
-}
-
 void fpu_save(struct thread *t)
 {
 	if (fpu_owner != t)
 		return;
-	set_ts(false);
+	fpu_arm_trap(false);
 	__asm__ volatile("fxsave64 %0" : "=m"(t->fpu));
-	set_ts(current_thread != t);
+	fpu_switch_to(current_thread);
 }
 
 void fpu_trap(void)
 {
-	set_ts(false);
+	fpu_arm_trap(false);
 	if (fpu_owner)
 		__asm__ volatile("fxsave64 %0" : "=m"(fpu_owner->fpu));
 	fpu_owner = current_thread;

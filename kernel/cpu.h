@@ -81,9 +81,16 @@ static inline void user_access_end(void)
 /* Lazy FPU: the registers belong to fpu_owner; others fault (#NM) on first use (facts.md: 229 ns
  * against 500). */
 extern struct thread *fpu_owner;
-void fpu_switch_to(struct thread *t); /* arm or disarm the trap for t */
-void fpu_trap(void);		      /* #NM: load current_thread's state */
-void fpu_save(struct thread *t);      /* bring t->fpu up to date */
+extern bool fpu_trap_armed; /* CR0.TS: writing it is dear under TCG, so we remember it */
+void fpu_arm_trap(bool on);
+/* Arm or disarm the trap for t, on its way to user mode. */
+static inline void fpu_switch_to(const struct thread *t)
+{
+	if (fpu_trap_armed != (fpu_owner != t))
+		fpu_arm_trap(fpu_owner != t);
+}
+void fpu_trap(void);		 /* #NM: load current_thread's state */
+void fpu_save(struct thread *t); /* bring t->fpu up to date */
 /* Bits of MXCSR that this processor has; FXRSTOR faults on others. */
 extern u32 cpu_mxcsr_mask;
 void fpu_forget(struct thread *t); /* t->fpu was replaced or t is gone */

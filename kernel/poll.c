@@ -34,7 +34,7 @@ struct pollreq {
 	struct waitq *queue[];
 };
 
-static struct list pollers = LIST_INIT(pollers);
+static struct list pollers HOT_DATA = LIST_INIT(pollers);
 
 void poll_register(struct pollreq *pr, struct waitq *q)
 {

@@ -78,18 +78,16 @@ static u64 birth_time(void)
 
 static struct thread *thread_alloc(struct proc *p, i32 tid)
 {
-	struct thread *t = kmalloc(sizeof *t);
-	if (!t)
+	u8 *kstack = kmalloc(KSTACK_SIZE);
+	if (!kstack)
 		return NULL;
-	t->kstack = kmalloc(KSTACK_SIZE);
-	if (!t->kstack) {
-		kfree(t);
-		return NULL;
-	}
+	/* On the page of its stack that every call uses: one page less to fill the TLB with. */
+	struct thread *t = (struct thread *)(void *)(kstack + KSTACK_SIZE) - 1;
+	t->kstack = kstack;
 	t->proc = p;
 	t->tid = tid;
 	t->state = THREAD_NEW;
-	t->tf = (struct trapframe *)(void *)(t->kstack + KSTACK_SIZE) - 1;
+	t->tf = (struct trapframe *)(void *)thread_stack_top(t) - 1;
 	t->slice_end_ns = NO_DEADLINE;
 	list_init(&t->run_link);
 	list_init(&t->wait_link);
@@ -104,8 +102,7 @@ void thread_free(struct thread *t)
 	timer_cancel(&t->sleep_timer);
 	list_remove(&t->proc_link);
 	list_remove(&t->run_link);
-	kfree(t->kstack);
-	kfree(t);
+	kfree(t->kstack); /* and with it t */
 }
 
 struct proc *proc_alloc(i32 pid)

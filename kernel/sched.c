@@ -8,14 +8,14 @@
 
 #define SLICE_NS (10 * 1000000ull)
 
-struct proc *current;
-struct thread *current_thread;
-bool need_resched;
-u64 switch_count;
-static struct list queues[2] = {LIST_INIT(queues[0]), LIST_INIT(queues[1])};
+struct proc *current HOT_DATA;
+struct thread *current_thread HOT_DATA;
+bool need_resched HOT_DATA;
+u64 switch_count HOT_DATA;
+static struct list queues[2] HOT_DATA = {LIST_INIT(queues[0]), LIST_INIT(queues[1])};
 
 /* Run-queue length of user processes, averaged exponentially over one second (thesis §4.3.4). */
-static u64 runnable_users, load_milli, load_seen_ns;
+static u64 runnable_users HOT_DATA, load_milli HOT_DATA, load_seen_ns HOT_DATA;
 
 static void load_advance(void)
 {
@@ -91,7 +91,7 @@ static void account(struct thread *t)
 	t->last_start_ns = now;
 }
 
-static struct list reap_list = LIST_INIT(reap_list);
+static struct list reap_list HOT_DATA = LIST_INIT(reap_list);
 
 /* A process that nobody waits for cannot free the stack it stands on; the next one does. */
 void sched_reap_later(struct proc *p)
@@ -125,7 +125,7 @@ void schedule(void)
 	if (next != prev) {
 		switch_count++;
 		vm_switch(current->vm);
-		cpu_set_kstack((u64)next->kstack + KSTACK_SIZE);
+		cpu_set_kstack(thread_stack_top(next));
 		prev->selectors = cpu_selectors();
 		if (prev->selectors != next->selectors)
 			cpu_load_selectors(next->selectors);
@@ -153,7 +153,7 @@ void sched_start(struct thread *first)
 	first->last_start_ns = now_ns();
 	first->slice_end_ns = NO_DEADLINE;
 	vm_switch(current->vm);
-	cpu_set_kstack((u64)first->kstack + KSTACK_SIZE);
+	cpu_set_kstack(thread_stack_top(first));
 	context_switch(&unused, first->ksp);
 	__builtin_unreachable();
 }

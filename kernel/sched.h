@@ -48,8 +48,33 @@ extern u64 switch_count, fault_count, ipc_count, syscall_count;
 void timer_slice_changed(void); /* current_thread->slice_end_ns changed */
 
 /* ---- time (timer.c) ---- */
-u64 now_ns(void); /* node monotonic: TSC, scaled by the node's drift */
-u64 rdtsc_raw(void);
+static inline u64 rdtsc_raw(void)
+{
+	u32 lo, hi;
+	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
+	return (u64)hi << 32 | lo;
+}
+/* The clock between two looks at the HPET, private to now_ns and timer.c. */
+extern struct timebase {
+	u64 tsc, ns;	 /* at the last look */
+	u64 mult;	 /* ns per TSC tick << 32; 0 before timer_init */
+	u64 ticks_limit; /* look again after so many */
+} timebase;
+void timebase_resync(void);
+static inline u64 timebase_at(u64 ticks)
+{
+	return timebase.ns + (u64)(((unsigned __int128)ticks * timebase.mult) >> 32);
+}
+/* Node monotonic: TSC, scaled by the node's drift. */
+static inline u64 now_ns(void)
+{
+	u64 ticks = rdtsc_raw() - timebase.tsc;
+	if (UNLIKELY(ticks > timebase.ticks_limit)) {
+		timebase_resync();
+		ticks = 0;
+	}
+	return timebase_at(ticks);
+}
 struct timer {
 	struct list link;
 	u64 deadline_ns;

@@ -36,7 +36,7 @@ struct thread {
 	bool fpu_used;
 
 	/* rebuilt at the destination */
-	u8 *kstack; /* KSTACK_SIZE */
+	u8 *kstack; /* KSTACK_SIZE bytes; this structure lies at their end, the stack below it */
 	u64 ksp;    /* saved kernel stack pointer while not running */
 	struct timer sleep_timer;
 
@@ -48,13 +48,14 @@ struct thread {
 	bool uninterruptible_call; /* a file request is in flight */
 	int wait_result;
 	u64 slice_end_ns, last_start_ns;
-
-	/* user page fault fix-up (usercopy.c) */
-	u64 fault_resume;
 };
 
 extern struct thread *current_thread; /* NULL in the idle loop */
 
+static inline u64 thread_stack_top(const struct thread *t)
+{
+	return (u64)t & ~15ull;
+}
 /* Build the kernel stack of a new thread so that schedule() enters user mode with *tf. */
 void thread_prepare_return(struct thread *t, const struct trapframe *tf);
 void thread_free(struct thread *t);

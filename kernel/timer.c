@@ -21,11 +21,11 @@ enum {
 	LAPIC_TIMER_DIV = 0x3e0
 };
 
-static volatile u8 *lapic, *hpet;
+static volatile u8 *lapic HOT_DATA, *hpet;
 static u64 hpet_ns_per_tick = 10, hpet_start;
-static u64 lapic_ticks_per_ms;
-static struct list timers = LIST_INIT(timers);
-static u64 armed_for = NO_DEADLINE;
+static u64 lapic_ticks_per_ms HOT_DATA;
+static struct list timers HOT_DATA = LIST_INIT(timers);
+static u64 armed_for HOT_DATA = NO_DEADLINE;
 
 static void lapic_write(u32 reg, u32 v)
 {
@@ -44,61 +44,34 @@ static u64 hpet_ns(void)
 
 /*
  * Between two looks at the HPET time is interpolated from the TSC, which is ten times cheaper to read. The rate is
- * measured anew at every look; an estimate that ran ahead is waited for, never taken back.
+ * measured anew at every look; an estimate that ran ahead is waited for, never taken back. All is kept in the node's
+ * own time, drift included, so that a look at the clock is one multiplication.
  */
 #define RESYNC_NS (100 * 1000000ull)
-static struct {
-	u64 tsc, ns;	 /* at the last look */
-	u64 mult;	 /* ns per TSC tick << 32 */
-	u64 ticks_limit; /* look again after so many */
-	u64 hpet;	 /* what the HPET said */
-} base;
+struct timebase timebase HOT_DATA = {.ticks_limit = ~0ull};
+static u64 hpet_seen; /* at the last look, in node time */
 
-static u64 interpolate(u64 ticks)
+/* A node's crystal is off by drift_ppm: its second is a little shorter or longer than the true one. */
+static u64 real_ns(void)
 {
-	return base.ns + (u64)(((unsigned __int128)ticks * base.mult) >> 32);
+	u64 ns = hpet_ns();
+	return ns + (u64)((i64)(ns / 1000) * node_id.drift_ppm / 1000);
 }
 
-static void resync(void)
+void timebase_resync(void)
 {
-	u64 tsc = rdtsc_raw(), real = hpet_ns();
-	u64 shown = interpolate(tsc - base.tsc), dt = tsc - base.tsc, dn = real - base.hpet;
+	u64 tsc = rdtsc_raw(), real = real_ns();
+	u64 shown = timebase_at(tsc - timebase.tsc), dt = tsc - timebase.tsc, dn = real - hpet_seen;
 	for (; dn >> 31 || dt >> 62; dn >>= 1)
 		dt >>= 1;
 	if (dt && dn)
-		base.mult = (dn << 32) / dt;
-	base.ticks_limit = (RESYNC_NS << 32) / MAX(base.mult, 1ul);
-	base.tsc = tsc;
-	base.hpet = real;
-	base.ns = MAX(shown, real);
+		timebase.mult = (dn << 32) / dt;
+	timebase.ticks_limit = (RESYNC_NS << 32) / MAX(timebase.mult, 1ul);
+	timebase.tsc = tsc;
+	hpet_seen = real;
+	timebase.ns = MAX(shown, real);
 	if (shown > real) /* be level with the HPET at the next look, at no less than half speed */
-		base.mult -= base.mult * MIN(shown - real, RESYNC_NS / 2) / RESYNC_NS;
-}
-
-static u64 raw_ns(void)
-{
-	if (!hpet) /* before timer_init */
-		return 0;
-	u64 ticks = rdtsc_raw() - base.tsc;
-	if (ticks > base.ticks_limit) {
-		resync();
-		ticks = 0;
-	}
-	return interpolate(ticks);
-}
-
-/* A node's crystal is off by drift_ppm: its second is a little shorter or longer than the true one. */
-u64 now_ns(void)
-{
-	u64 raw = raw_ns();
-	return raw + (u64)((i64)(raw / 1000) * node_id.drift_ppm / 1000);
-}
-
-u64 rdtsc_raw(void)
-{
-	u32 lo, hi;
-	__asm__ volatile("rdtsc" : "=a"(lo), "=d"(hi));
-	return (u64)hi << 32 | lo;
+		timebase.mult -= timebase.mult * MIN(shown - real, RESYNC_NS / 2) / RESYNC_NS;
 }
 
 /*
@@ -108,14 +81,15 @@ u64 rdtsc_raw(void)
  */
 static u64 calibrate(void)
 {
-	u64 t0 = base.hpet = hpet_ns();
-	base.tsc = rdtsc_raw();
+	u64 t0 = hpet_ns();
+	hpet_seen = real_ns();
+	timebase.tsc = rdtsc_raw();
 	lapic_write(LAPIC_TIMER_INIT, ~0u);
 	while (hpet_ns() < t0 + 100000)
 		;
 	u64 ticks = ~0u - lapic_read(LAPIC_TIMER_NOW);
 	u64 t1 = hpet_ns();
-	resync();
+	timebase_resync();
 	lapic_write(LAPIC_TIMER_INIT, 0);
 	return ticks * 1000000 / (t1 - t0);
 }
@@ -140,32 +114,32 @@ void timer_init(void)
 		lapic_ticks_per_ms = MAX(lapic_ticks_per_ms, calibrate());
 }
 
-/* Program the LAPIC for the earliest timer or the end of the slice. */
-static void rearm(void)
+/*
+ * Program the LAPIC for the earliest timer or the end of the slice, unless it already is set for that time or an
+ * earlier one: then its interrupt, which comes too early, brings us here again. Slices begin at every switch and end
+ * 10 ms later, so nearly always it is. Writing to it is dear: each new deadline wakes QEMU's other thread (5 us a switch).
+ */
+HOT static void rearm(void)
 {
 	u64 next = NO_DEADLINE;
 	if (!list_empty(&timers))
 		next = container_of(timers.next, struct timer, link)->deadline_ns;
 	if (current_thread && current_thread->slice_end_ns < next)
 		next = current_thread->slice_end_ns;
-	if (next == armed_for)
+	if (next >= armed_for)
 		return;
 	armed_for = next;
-	if (next == NO_DEADLINE) {
-		lapic_write(LAPIC_TIMER_INIT, 0);
-		return;
-	}
 	u64 now = now_ns(), wait = next > now ? next - now : 0;
 	u64 ticks = MIN(wait, 10 * NS_PER_SEC) * lapic_ticks_per_ms / 1000000;
 	lapic_write(LAPIC_TIMER_INIT, (u32)MIN(MAX(ticks, 1ul), 0xfffffffful));
 }
 
-void timer_slice_changed(void)
+HOT void timer_slice_changed(void)
 {
 	rearm();
 }
 
-void timer_arm(struct timer *t, u64 deadline_ns)
+HOT void timer_arm(struct timer *t, u64 deadline_ns)
 {
 	if (t->armed)
 		list_remove(&t->link);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What to do with each trap, and the way back to user mode. */
 #include "trap.h"
+#include "boundary.h"
 #include "cpu.h"
 #include "lib.h"
 #include "oom.h"
@@ -9,11 +10,23 @@
 #include "signal.h"
 #include "trace.h"
 #include "trap_asm.h"
+#include "usercopy.h"
 
 _Static_assert(SEL_UDATA_ == SEL_UDATA && SEL_UCODE_ == SEL_UCODE, "trap_asm.h must equal trap.h");
+#define AT(reg, n) _Static_assert(offsetof(struct trapframe, reg) == (n), "trap_asm.h: " #reg)
+AT(r10, FRAME_R10);
+AT(r9, FRAME_R9);
+AT(r8, FRAME_R8);
+AT(rbp, FRAME_RBP);
+AT(rdi, FRAME_RDI);
+AT(rsi, FRAME_RSI);
+AT(rdx, FRAME_RDX);
+AT(rax, FRAME_RAX);
+AT(rip, FRAME_RIP);
+AT(rflags, FRAME_RFLAGS);
+AT(rsp, FRAME_RSP);
 
-u64 fault_count;
-int user_return(struct trapframe *tf);
+u64 fault_count HOT_DATA;
 void trap_dispatch(struct trapframe *tf);
 
 static const struct {
@@ -37,29 +50,29 @@ static const struct {
 	[19] = {"SIMD error", SIGFPE},
 };
 
-static void page_fault(struct trapframe *tf)
+HOT static void page_fault(struct trapframe *tf)
 {
 	u64 addr = read_cr2();
 	bool user = tf->cs & 3;
 	fault_count++;
-	/* In kernel mode only usercopy.c touches user addresses, and it says so. */
-	if (!current || (!user && !(current_thread->fault_resume && addr < USER_TOP)))
+	/* In kernel mode only usercopy_asm.S touches user addresses. */
+	bool copying = tf->rip >= (u64)user_copy_code && tf->rip < (u64)user_copy_failed;
+	if (!current || (!user && !(copying && addr < USER_TOP)))
 		panic("page fault at %lx (error %lx), rip %lx", addr, tf->error, tf->rip);
 	int r = -EFAULT;
 	if (current->vm && addr >= USER_MIN && addr < USER_TOP) {
 		/* vm_fault may block on the file server and another process run meanwhile: SMAP's
-		 * AC flag is in the trap frame, the fix-up address is this process's own. */
-		u64 resume = current_thread->fault_resume;
+		 * AC flag is in the trap frame. */
 		user_access_end();
 		do
 			r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
 		while (r == -ENOMEM && oom_make_room());
-		current_thread->fault_resume = resume;
 	}
 	if (r == 0)
 		return;
 	if (!user) {
-		tf->rip = current_thread->fault_resume;
+		tf->rip = (u64)user_copy_failed;
+		tf->rflags &= ~RFLAGS_AC; /* SMAP's permission ends */
 		return;
 	}
 	trace(TRACE_FAULT, addr, tf->rip, (u64)(-r));
@@ -82,7 +95,7 @@ static void exception(struct trapframe *tf)
 	signal_fault(exceptions[v].sig ? exceptions[v].sig : SIGSEGV, 0, tf->rip);
 }
 
-void trap_dispatch(struct trapframe *tf)
+HOT void trap_dispatch(struct trapframe *tf)
 {
 	if (current && (tf->cs & 3))
 		current_thread->tf = tf;
@@ -108,11 +121,8 @@ void trap_dispatch(struct trapframe *tf)
 	}
 }
 
-/* Everything that must happen before user mode continues. Returns 1 if sysret restores the frame
- * exactly. */
-int user_return(struct trapframe *tf)
+static void before_user_mode(struct proc *p, struct trapframe *tf)
 {
-	struct proc *p = current;
 	if (p->restless_left && tf->vector == VEC_SYSCALL && !signal_is_restart((i64)tf->rax))
 		restless_called(p);
 	for (;;) {
@@ -126,8 +136,16 @@ int user_return(struct trapframe *tf)
 		} else
 			break;
 	}
+}
+
+HOT int user_return(struct trapframe *tf)
+{
+	struct proc *p = current;
+	/* A negative rax may be a restart code. */
+	if (attention(p, current_thread) | tf->rax >> 63)
+		before_user_mode(p, tf);
 	p->started = true;
 	fpu_switch_to(current_thread);
-	return tf->rcx == tf->rip && tf->r11 == tf->rflags && tf->cs == SEL_UCODE &&
-	       tf->rip < USER_TOP && !(tf->rflags & 0x10100);
+	return !((tf->rcx ^ tf->rip) | (tf->r11 ^ tf->rflags) | (tf->cs ^ SEL_UCODE) |
+		 (tf->rip >> 47) | (tf->rflags & 0x10100));
 }

@@ -4,7 +4,7 @@
  * C; all leave through trap_return. One CPU: the kernel stack pointer is a plain variable, no swapgs.
  */
 #include "trap_asm.h"
-	.text
+	.section .text.hot.entry, "ax" /* first, so that no page boundary is within it */
 	.macro PUSH_GPRS
 	pushq %rax
 	pushq %rbx
@@ -55,8 +55,23 @@ syscall_entry:
 	xorl %ebp, %ebp
 	movq %rsp, %rdi
 	call syscall_dispatch
+	testl %eax, %eax
+	jz trap_return
+	/* Nothing but rax and rflags of the frame has changed, and C has preserved rbx and r12 to r15. */
+	movq FRAME_RAX(%rsp), %rax
+	movq FRAME_RDI(%rsp), %rdi
+	movq FRAME_RSI(%rsp), %rsi
+	movq FRAME_RDX(%rsp), %rdx
+	movq FRAME_R10(%rsp), %r10
+	movq FRAME_R8(%rsp), %r8
+	movq FRAME_R9(%rsp), %r9
+	movq FRAME_RIP(%rsp), %rcx
+	movq FRAME_RFLAGS(%rsp), %r11
+	movq FRAME_RBP(%rsp), %rbp
+	movq FRAME_RSP(%rsp), %rsp
+	sysretq
 
-	/* Here for every return to user mode: rsp = trapframe. */
+	/* Here for every other return to user mode: rsp = trapframe. */
 	.globl trap_return
 trap_return:
 	movq %rsp, %rdi
@@ -87,6 +102,7 @@ trap_common:
 	iretq
 
 	/* 256 stubs of 16 bytes; the processor pushes an error code for some vectors. */
+	.text
 	.globl trap_stubs
 	.align 16
 trap_stubs:
@@ -101,6 +117,7 @@ trap_stubs:
 	.set vec, vec + 1
 	.endr
 
+	.section .text.hot.entry, "ax"
 	/* void context_switch(u64 *save_sp, u64 load_sp) */
 	.globl context_switch
 context_switch:
@@ -132,7 +149,7 @@ init_entry:
 	call init_first_run
 	jmp trap_return
 
-	.bss
+	.section .data.hot, "aw"
 	.align 8
 user_rsp_scratch:
 	.skip 8

@@ -7,7 +7,12 @@
 
 int copy_from_user(void *dst, u64 usrc, size_t n);
 int copy_to_user(u64 udst, const void *src, size_t n);
+/* Two words: times, which programs ask for more often than for anything else. */
+int put_pair_to_user(u64 udst, u64 a, u64 b);
 int zero_user(u64 udst, size_t n);
 /* Returns length without NUL; -EFAULT; -ENAMETOOLONG if no NUL within cap. */
 i64 str_from_user(char *dst, u64 usrc, size_t cap);
+
+/* For the trap handler: the code that may fault on user addresses, and where it goes on when it must not. */
+extern char user_copy_code[], user_copy_failed[];
 #endif

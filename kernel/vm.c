@@ -81,7 +81,7 @@ void vm_put(struct vm *vm)
 	kfree(vm);
 }
 
-static u64 loaded_cr3;
+static u64 loaded_cr3 HOT_DATA;
 
 void vm_switch(struct vm *vm)
 {

@@ -14,9 +14,9 @@
 
 #define TICK_NS 10000000 /* what times() counts in */
 
-i64 ktime;
+i64 ktime HOT_DATA;
 struct kzone kztime;
-enum clock_policy clock_policy = CLOCK_HOLD;
+enum clock_policy clock_policy HOT_DATA = CLOCK_HOLD;
 struct waitq clock_set_waiters = WAITQ_INIT(clock_set_waiters);
 
 static u32 settings_in_flight; /* settimeofday calls that the clock server has not answered yet */
@@ -57,7 +57,7 @@ u64 proc_cpu_ns(const struct proc *p)
 }
 
 /* REALTIME as p is shown it. -ERESTARTSYS: interrupted while blocked (CLOCK_BLOCK). */
-static int realtime(struct proc *p, i64 *value)
+HOT static int realtime(struct proc *p, i64 *value)
 {
 	struct cview *v = &p->u->cview[CLOCK_REALTIME];
 
@@ -76,29 +76,24 @@ static int realtime(struct proc *p, i64 *value)
 	return 0;
 }
 
+#define REALTIME_KIN (1u << CLOCK_REALTIME | 1u << CLOCK_REALTIME_COARSE)
+#define MONOTONIC_KIN                                                                              \
+	(1u << CLOCK_MONOTONIC | 1u << CLOCK_MONOTONIC_RAW | 1u << CLOCK_MONOTONIC_COARSE |        \
+	 1u << CLOCK_BOOTTIME)
+
 /* An observation of clock `id`. 0, -EINVAL, -ERESTARTSYS. */
-static int observe(struct proc *p, i32 id, i64 *value)
+static inline int observe(struct proc *p, u32 id, i64 *value)
 {
 	int r = 0;
 
-	switch (id) {
-	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_COARSE:
-		r = realtime(p, value);
-		break;
-	case CLOCK_MONOTONIC:
-	case CLOCK_MONOTONIC_RAW:
-	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_BOOTTIME:
-		*value = views_on ? clock_mono(p) : (i64)now_ns();
-		break;
-	case CLOCK_PROCESS_CPUTIME_ID:
-	case CLOCK_THREAD_CPUTIME_ID:
-		*value = (i64)proc_cpu_ns(p);
-		break;
-	default:
+	if (id >= NCLOCK)
 		return -EINVAL;
-	}
+	if (MONOTONIC_KIN & 1u << id)
+		*value = views_on ? clock_mono(p) : (i64)now_ns();
+	else if (REALTIME_KIN & 1u << id)
+		r = realtime(p, value);
+	else
+		*value = (i64)proc_cpu_ns(p);
 	if (r == 0 && views_on && id != CLOCK_REALTIME) {
 		p->u->cview[id].marker = 1;
 		p->u->cview[id].dup_ns = *value;
@@ -120,15 +115,15 @@ static struct user_timeval to_timeval(i64 ns)
 	return (struct user_timeval){ns / (i64)NS_PER_SEC, ns % (i64)NS_PER_SEC / 1000};
 }
 
-i64 sys_clock_gettime(const u64 *arg)
+HOT i64 sys_clock_gettime(const u64 *arg)
 {
 	i64 ns;
-	int r = observe(current, (i32)arg[0], &ns);
+	int r = observe(current, (u32)arg[0], &ns);
 
 	if (r)
 		return r;
-	struct user_timespec ts = {ns / (i64)NS_PER_SEC, ns % (i64)NS_PER_SEC};
-	if (copy_to_user(arg[1], &ts, sizeof ts) < 0)
+	i64 sec = ns / (i64)NS_PER_SEC;
+	if (put_pair_to_user(arg[1], (u64)sec, (u64)(ns - sec * (i64)NS_PER_SEC)) < 0)
 		return -EFAULT;
 	check_clock(current, (u32)arg[0], ns, 1);
 	return 0;
@@ -161,7 +156,7 @@ static void observe_zone(struct proc *p, struct kzone *z)
 	u->zone_dsttime = z->dsttime;
 }
 
-i64 sys_gettimeofday(const u64 *arg)
+HOT i64 sys_gettimeofday(const u64 *arg)
 {
 	if (arg[0]) {
 		i64 ns;
@@ -169,9 +164,9 @@ i64 sys_gettimeofday(const u64 *arg)
 		if (r)
 			return r;
 		struct user_timeval tv = to_timeval(ns);
-		if (copy_to_user(arg[0], &tv, sizeof tv) < 0)
+		if (put_pair_to_user(arg[0], (u64)tv.sec, (u64)tv.usec) < 0)
 			return -EFAULT;
-		check_clock(current, CLOCK_REALTIME, ns, 1000);
+		check_clock(current, CLOCK_REALTIME, ns - ns % 1000, 1000);
 	}
 	if (arg[1]) {
 		struct kzone z;
@@ -192,7 +187,7 @@ i64 sys_time(const u64 *arg)
 	i64 sec = ns / (i64)NS_PER_SEC;
 	if (arg[0] && copy_to_user(arg[0], &sec, sizeof sec) < 0)
 		return -EFAULT;
-	check_clock(current, CLOCK_REALTIME, ns, (i64)NS_PER_SEC);
+	check_clock(current, CLOCK_REALTIME, sec * (i64)NS_PER_SEC, (i64)NS_PER_SEC);
 	return sec;
 }
 
@@ -206,10 +201,10 @@ i64 sys_times(const u64 *arg)
 		i64 tms[4] = {cpu / TICK_NS, 0, (i64)current->u->child_cpu_ns / TICK_NS, 0};
 		if (copy_to_user(arg[0], tms, sizeof tms) < 0)
 			return -EFAULT;
-		check_clock(current, CLOCK_PROCESS_CPUTIME_ID, cpu, TICK_NS);
+		check_clock(current, CLOCK_PROCESS_CPUTIME_ID, cpu - cpu % TICK_NS, TICK_NS);
 	}
 	observe(current, CLOCK_MONOTONIC, &now);
-	check_clock(current, CLOCK_MONOTONIC, now, TICK_NS);
+	check_clock(current, CLOCK_MONOTONIC, now - now % TICK_NS, TICK_NS);
 	return now / TICK_NS;
 }
 
@@ -234,7 +229,7 @@ i64 sys_getrusage(const u64 *arg)
 	if (copy_to_user(arg[1], &ru, sizeof ru) < 0)
 		return -EFAULT;
 	if (who != -1)
-		check_clock(current, CLOCK_PROCESS_CPUTIME_ID, cpu, 1000);
+		check_clock(current, CLOCK_PROCESS_CPUTIME_ID, cpu - cpu % 1000, 1000);
 	return 0;
 }
 

@@ -14,7 +14,7 @@ i64 cview_peek(const struct cview *v, enum clock_policy policy, i64 now)
 	return MAX(now, policy == CLOCK_SLEW ? slewed(v, now) : v->dup_ns);
 }
 
-i64 cview_observe(struct cview *v, enum clock_policy policy, i64 now)
+i64 cview_observe_held(struct cview *v, enum clock_policy policy, i64 now)
 {
 	i64 shown = cview_peek(v, policy, now);
 

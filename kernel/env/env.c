@@ -7,7 +7,7 @@
 #include "env.h"
 #include "proc.h"
 
-bool views_on = true;
+bool views_on HOT_DATA = true;
 
 const struct env_class *const env_classes[CLASS_COUNT] = {
 #define CLASS(name, NAME) [CLASS_##NAME] = &env_##name,
@@ -141,15 +141,4 @@ void env_view(const struct proc *p, struct text *out)
 		if (env_classes[i]->view)
 			env_classes[i]->view(p, out);
 	}
-}
-
-void env_note(struct proc *p, u32 row, i64 value)
-{
-	struct vrec *v = &p->u->vrec[row];
-
-	if (!views_on)
-		return;
-	v->marker = 1;
-	v->count++;
-	v->dup = value;
 }

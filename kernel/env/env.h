@@ -35,9 +35,11 @@ struct syscall_row {
 	u32 nr;
 	const char *name;
 	u8 cls, kind, rule;
+	u8 observes;		   /* kind V or OV */
+	u8 new_frame;		   /* may leave all registers of the caller changed */
 	i64 (*fn)(const u64 *arg); /* arg[0..5]; returns a value or -errno; may block */
 };
-extern const struct syscall_row syscall_rows[V_ROWS];
+extern const struct syscall_row syscall_rows[V_ROWS + 1]; /* the last one: no such call */
 #define SYSCALL(nr, name, cls, kind, rule) i64 sys_##name(const u64 *arg);
 #define WHCALL(nr, name, cls, kind, rule)  i64 wh_sys_##name(const u64 *arg);
 #include "syscalls.def"
@@ -87,8 +89,6 @@ int env_verdict(struct proc *p, u32 node, struct text *why);
 void env_bind(struct proc *p);
 void env_view(const struct proc *p, struct text *out);
 
-/* After each V or OV call: set the marker, keep the last value (called by the dispatcher; cheap). */
-void env_note(struct proc *p, u32 row, i64 value);
 extern bool views_on; /* --no-views: markers, duplicates and `larger` off, to see why they matter */
 
 /* ---- the online checker (check.c): judges every V-function result that reaches user mode ---- */
@@ -100,7 +100,7 @@ struct check_state {
 	i32 pid, ppid;	 /* first values seen; 0: not seen */
 	char first[120]; /* the first violation, in words */
 };
-/* p was shown value_ns, rounded down to a multiple of unit_ns (1 s for time()). */
+/* p was shown value_ns, which is a multiple of unit_ns (1 s for time()). */
 void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns);
 /* p itself has set the clock (REALTIME) to value_ns: from here on it may be less than before. */
 void check_clock_was_set(struct proc *p, i64 value_ns);
