@@ -10,6 +10,7 @@
 static inline u64 attention(const struct proc *p, const struct thread *t)
 {
 	u64 signals = (p->u->sig.pending.set | t->u.sig.pending.set) & ~t->u.sig.blocked;
-	return signals | need_resched | p->freeze_req | (u32)p->stop_sig | p->restless_left;
+	return signals | need_resched | p->freeze_req | (u32)p->stop_sig | p->restless_left |
+	       p->ending | t->holds;
 }
 #endif

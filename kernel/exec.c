@@ -9,6 +9,7 @@
 #include "proc.h"
 #include "rlimit.h"
 #include "shared.h"
+#include "signo.h"
 #include "trace.h"
 #include "usercopy.h"
 #include "vm_internal.h"
@@ -333,6 +334,13 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	struct vm *vm = err ? NULL : build_image(&src, pr, &err);
 	if (!vm)
 		goto out;
+	/* From here on nothing of the old image is used by anybody else. */
+	bool alone = current->live == 1;
+	if (thread_become_only()) {
+		err = -EINTR;
+		vm_put(vm);
+		goto out;
+	}
 	/* The new stack is written through the new address space; failing here still returns to the
 	 * old one. */
 	struct vm *old = current->vm;
@@ -344,6 +352,8 @@ i64 exec_load(const char *path, struct exec_strings *args)
 		current->vm = old;
 		vm_switch(old);
 		vm_put(vm);
+		if (!alone) /* the others cannot come back */
+			proc_exit(SIGKILL);
 		goto out;
 	}
 	/* ---- point of no return ---- */
@@ -365,6 +375,7 @@ i64 exec_load(const char *path, struct exec_strings *args)
 	fpu_forget(current_thread);
 	current_thread->fpu_used = false;
 	current_thread->fs_base = 0;
+	current_thread->u.clear_child_tid = current_thread->u.robust_list = 0;
 	cpu_load_selectors(0);
 	cpu_set_fs(0);
 	u64 iopl = current_thread->tf->rflags & RFLAGS_IOPL;

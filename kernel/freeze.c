@@ -35,49 +35,77 @@ static const char *call_name(u64 nr)
 	return "a call";
 }
 
+/* The thread that keeps p from being frozen, or NULL. */
+static const struct thread *not_frozen(const struct proc *p)
+{
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		if (t->state != THREAD_FROZEN && t->state != THREAD_ENDED)
+			return t;
+	return NULL;
+}
+
+/* No thread is to wait at the boundary any longer. */
+static void let_go(struct proc *p)
+{
+	p->freeze_req = false;
+	timer_cancel(&p->freeze_timer);
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		if (t->state == THREAD_FROZEN && t == current_thread)
+			t->state = THREAD_RUN; /* it has not left yet */
+		else if (t->state == THREAD_FROZEN)
+			sched_add(t);
+}
+
 static void deadline_passed(struct timer *timer)
 {
 	struct proc *p = container_of(timer, struct proc, freeze_timer);
+	const struct thread *t = not_frozen(p);
 	char words[160];
 	struct text why = TEXT(words, sizeof words);
 
-	p->freeze_req = false;
-	const struct thread *t = p->leader;
-	if (t->uninterruptible_call || t->state == THREAD_WAIT)
+	const char *call = call_name(t ? t->u.call.nr : ~0ull);
+	if (t && (t->uninterruptible_call || t->state == THREAD_WAIT))
 		text_printf(
 			&why,
 			"%s is waiting for its answer and cannot be interrupted; try again later",
-			call_name(t->u.call.nr));
+			call);
 	else
-		text_printf(&why, "the process did not come to rest in time (last call: %s)",
-			    call_name(t->u.call.nr));
+		text_printf(&why, "the process did not come to rest in time (last call: %s)", call);
+	let_go(p);
 	answer(p, -EBUSY, words);
 }
 
-void freeze_point(void)
+void freeze_settle(struct proc *p)
 {
-	struct proc *p = current;
-
-	if (!p->freeze_req)
+	if (!p->freeze_req || not_frozen(p))
 		return;
 	p->freeze_req = false;
 	timer_cancel(&p->freeze_timer);
-	fpu_save(current_thread);
 	clock_suspend(p);
 	p->frozen_ns = now_ns();
 	p->packed_pending = ~0ull;
 	p->state = PROC_FROZEN;
-	current_thread->state = THREAD_FROZEN;
 	bool own = p->own_freeze;
 	p->own_freeze = false;
 	if ((own ? restless_park(p) : answer(p, 0, "")) < 0) {
 		/* Nobody is there who could thaw it. */
 		p->state = PROC_ALIVE;
-		current_thread->state = THREAD_RUN;
 		clock_resume(p);
-		return;
+		let_go(p);
 	}
-	schedule();
+}
+
+void freeze_point(void)
+{
+	struct thread *t = current_thread;
+
+	if (!t->proc->freeze_req)
+		return;
+	fpu_save(t);
+	t->state = THREAD_FROZEN;
+	freeze_settle(t->proc);
+	if (t->state == THREAD_FROZEN)
+		schedule();
 }
 
 void freeze_ended(struct proc *p)
@@ -92,14 +120,13 @@ void freeze_ended(struct proc *p)
 
 void freeze_begin(struct proc *p)
 {
-	struct thread *t = p->leader;
-
 	p->freeze_req = true;
-	if (t->state == THREAD_WAIT)
-		interrupt_thread(t);
-	else if (t->state == THREAD_STOPPED)
-		sched_add(t); /* a stopped process also stands at the boundary; it stops again when
-				 thawed */
+	/* A stopped thread also stands at the boundary; it stops again when thawed. */
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		if (t->state == THREAD_STOPPED)
+			sched_add(t);
+		else
+			interrupt_thread(t);
 }
 
 static void thaw(struct proc *p)
@@ -153,8 +180,10 @@ static int thaw_arrived(struct proc *p)
 	p->reserved_frames = 0;
 	stub_absorb(p);
 	env_bind(p);
-	struct trapframe tf = *p->leader->tf;
-	thread_prepare_return(p->leader, &tf);
+	list_for_each(t, &p->threads, struct thread, proc_link) {
+		struct trapframe tf = *t->tf;
+		thread_prepare_return(t, &tf);
+	}
 	p->foreign = p->uqpid.home != node_id.node;
 	p->started = true;
 	p->arrived_ns = now_ns();
@@ -180,8 +209,7 @@ i64 wh_sys_proc_thaw(const u64 *arg)
 	}
 	if (!p->freeze_req || p->own_freeze)
 		return -ESRCH;
-	p->freeze_req = false;
-	timer_cancel(&p->freeze_timer);
+	let_go(p);
 	restless_arm(p);
 	return 0;
 }

@@ -62,7 +62,10 @@ struct ofile *fd_get(struct proc *p, int fd)
 		file_bind_arrived(p);
 	if (fd < 0 || fd >= NOFILE || !p->u)
 		return NULL;
-	return p->u->ofile[fd];
+	struct ofile *f = p->u->ofile[fd];
+	if (f && p->live > 1 && p == current)
+		thread_hold(f);
+	return f;
 }
 
 int fd_limit(const struct proc *p)

@@ -11,8 +11,6 @@
 #include "signal.h"
 #include "trace.h"
 
-extern char proc_first_return[];
-
 struct list all_procs = LIST_INIT(all_procs);
 struct proc *init_proc;
 struct wh_identity node_id;
@@ -20,6 +18,7 @@ struct wh_identity node_id;
 /* Serials of this boot, from init's file on disk: a pid does not come back while it may be
  * remembered. */
 static u32 pid_base = 2, pid_limit = 4096, pid_serial = 2;
+static bool pids_come_again; /* of this boot: those in use must be left out */
 
 void pid_set_range(u32 base, u32 limit)
 {
@@ -33,17 +32,20 @@ bool proc_may_fork(void)
 	if (uid == 0)
 		return true;
 	list_for_each(p, &all_procs, struct proc, all_link)
-		n += p->u && p->u->names.uid == uid;
+		if (p->u && p->u->names.uid == uid)
+			n += MAX(p->live, 1u);
 	return n < MIN(rlimit(current, RLIMIT_NPROC), (u64)USER_PROCS_MAX);
 }
 
 i32 pid_next(void)
 {
 	for (u32 tries = pid_limit - pid_base; tries; tries--) {
-		if (pid_serial >= pid_limit)
+		if (pid_serial >= pid_limit) {
 			pid_serial = pid_base;
+			pids_come_again = true;
+		}
 		i32 pid = (i32)(node_id.node << WH_PID_NODE_SHIFT | pid_serial++);
-		if (!proc_find(pid))
+		if (!pids_come_again || (!proc_find(pid) && !thread_find(pid)))
 			return pid;
 	}
 	return -EAGAIN;
@@ -76,35 +78,6 @@ static u64 birth_time(void)
 	return last;
 }
 
-static struct thread *thread_alloc(struct proc *p, i32 tid)
-{
-	u8 *kstack = kmalloc(KSTACK_SIZE);
-	if (!kstack)
-		return NULL;
-	/* On the page of its stack that every call uses: one page less to fill the TLB with. */
-	struct thread *t = (struct thread *)(void *)(kstack + KSTACK_SIZE) - 1;
-	t->kstack = kstack;
-	t->proc = p;
-	t->tid = tid;
-	t->state = THREAD_NEW;
-	t->tf = (struct trapframe *)(void *)thread_stack_top(t) - 1;
-	t->slice_end_ns = NO_DEADLINE;
-	list_init(&t->run_link);
-	list_init(&t->wait_link);
-	list_push_back(&p->threads, &t->proc_link);
-	return t;
-}
-
-void thread_free(struct thread *t)
-{
-	ASSERT(t != current_thread);
-	fpu_forget(t);
-	timer_cancel(&t->sleep_timer);
-	list_remove(&t->proc_link);
-	list_remove(&t->run_link);
-	kfree(t->kstack); /* and with it t */
-}
-
 struct proc *proc_alloc(i32 pid)
 {
 	struct proc *p = kmalloc(sizeof *p);
@@ -125,6 +98,7 @@ struct proc *proc_alloc(i32 pid)
 				     .birth_ns = birth_time()};
 	p->u->names.pid = p->pid;
 	p->u->names.uqpid = p->uqpid;
+	p->live = 1;
 	p->state = PROC_NEW;
 	p->arrived_ns = now_ns();
 	list_init(&p->children);
@@ -132,6 +106,7 @@ struct proc *proc_alloc(i32 pid)
 	list_init(&p->reap_link);
 	waitq_init(&p->child_wait);
 	waitq_init(&p->vfork_wait);
+	waitq_init(&p->alone);
 	list_push_back(&all_procs, &p->all_link);
 	return p;
 }
@@ -155,17 +130,6 @@ void proc_free(struct proc *p)
 	kfree(p);
 }
 
-void thread_prepare_return(struct thread *t, const struct trapframe *tf)
-{
-	*t->tf = *tf;
-	/* What context_switch() pops: r15 r14 r13 r12 rbx rbp, return address. */
-	u64 *sp = (u64 *)(void *)t->tf;
-	*--sp = (u64)proc_first_return;
-	for (int i = 0; i < 6; i++)
-		*--sp = 0;
-	t->ksp = (u64)sp;
-}
-
 void proc_start(struct proc *p)
 {
 	p->state = PROC_ALIVE;
@@ -183,6 +147,14 @@ static char alive_letter(const struct proc *p)
 		stopped |= t->state == THREAD_STOPPED;
 	}
 	return stopped ? 'T' : 'S';
+}
+
+u32 proc_threads(const struct proc *p)
+{
+	u32 n = 0;
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		n++;
+	return n;
 }
 
 char proc_letter(const struct proc *p)
@@ -256,6 +228,17 @@ void proc_exit(i32 status)
 	struct proc *p = current;
 	if (p == init_proc)
 		panic("init ended with status %x", status);
+	if (!p->group_exit) {
+		p->group_exit = true;
+		p->exit_status = status;
+	}
+	thread_end_others(p, NULL);
+	thread_end(status);
+}
+
+void proc_ended(i32 status)
+{
+	struct proc *p = current;
 	trace(TRACE_EXIT, (u64)p->pid, (u64)status, p->parent ? (u64)p->parent->pid : 0);
 	if (p->service)
 		klog("service %u (%s, pid %d) ended with status %x", p->service, p->u->names.comm,
@@ -269,13 +252,10 @@ void proc_exit(i32 status)
 	env_release(p, false);
 	check_ended(p);
 	proc_reparent_children(p);
-	fpu_forget(current_thread);
 	vm_switch(NULL);
 	vm_put(p->vm);
 	p->vm = NULL;
 	freeze_ended(p);
 	current_thread->state = THREAD_ENDED;
 	proc_become_zombie(p, status);
-	schedule();
-	panic("a dead process ran");
 }

@@ -19,8 +19,9 @@ struct proc {
 	/* travels */
 	struct ublock
 		*u; /* never NULL while the proc exists, except in stubs (names below are copied) */
-	struct list threads; /* the leader first; empty in stubs */
+	struct list threads; /* the leader, even if it has ended, and all others; empty in stubs */
 	struct thread *leader;
+	u32 live; /* threads that have not ended */
 
 	/* rebuilt at the destination */
 	struct vm *vm;
@@ -46,9 +47,9 @@ struct proc {
 	bool kernel_priority; /* servers run before users */
 
 	/* freezing (freeze.c) */
-	bool freeze_req; /* stop at the user boundary */
-	bool own_freeze; /* because it is restless, not because the handler asked */
-	bool parked;	 /* frozen by its own wish; the handler has been told */
+	bool freeze_req;    /* stop at the user boundary */
+	bool own_freeze;    /* because it is restless, not because the handler asked */
+	bool parked;	    /* frozen by its own wish; the handler has been told */
 	u32 restless_left;  /* calls until it is due; 0: calls do not count */
 	u32 restless_stays; /* how often it was due here */
 	struct timer restless_timer;
@@ -67,8 +68,15 @@ struct proc {
 	u32 away_uid;
 	char away_comm[16];
 
-	struct proc *vfork_waiter; /* parent asleep in vfork until this one execs or ends */
+	struct thread
+		*vfork_waiter; /* of the parent: asleep in vfork until this one execs or ends */
 	struct waitq vfork_wait;
+
+	/* the end of threads (thread.c) */
+	bool ending;		 /* all but `survivor` end */
+	bool group_exit;	 /* exit_status is settled */
+	struct thread *survivor; /* in exec, waits in `alone` for the others' end */
+	struct waitq alone;
 
 	/* servers (ipc.c) */
 	bool privileged;
@@ -87,8 +95,10 @@ struct proc *proc_find_uq(const struct wh_uqpid *u);
 struct proc *proc_alloc(i32 pid);
 /* Last step of a zombie, a dropped shell or a stub; p is gone. */
 void proc_free(struct proc *p);
-/* The process ends (never returns for current). status = wait status. */
+/* The process ends, all its threads with it (never returns for current). status = wait status. */
 void proc_exit(i32 status) __attribute__((noreturn));
+/* thread.c: its last thread, the running one, has nothing more to do. */
+void proc_ended(i32 status);
 /* Zombie bookkeeping: notify the parent (SIGCHLD, child_wait) or, for a foreign process, the
  * MIGRATE service. */
 void proc_become_zombie(struct proc *p, i32 status);
@@ -98,6 +108,8 @@ void proc_start(struct proc *p);
 /* One letter for its state, as ps shows it: New, Running, Sleeping, Stopped (T), frozen (D), Zombie,
  * Away. */
 char proc_letter(const struct proc *p);
+/* As ps shows it: an ended leader counts. */
+u32 proc_threads(const struct proc *p);
 /* Processes of one user other than root (RLIMIT_NPROC): a fork bomb stops there. A number, not a share of memory: the
  * limit is seen by programs and must be the same on every node. */
 #define USER_PROCS_MAX 256u
@@ -107,6 +119,7 @@ void pid_set_range(u32 base, u32 limit);
 
 /* Signals (signal.c). Does nothing for zombies and servers; forwards for stubs. */
 void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid);
+void signal_send_thread(struct thread *t, int sig, i32 code, i32 sender_pid);
 bool signal_pending(const struct thread *t); /* unblocked, not ignored; or a freeze or stop */
 /* On the way to user mode: act on pending signals, stop, freeze. Called with the frame of the call
  * or trap. */
@@ -115,6 +128,8 @@ void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid);
 
 /* The fate of freezing, called on the way to user mode and by whoever changes state (freeze.c). */
 void freeze_point(void);
+/* A thread of p froze or ended: if a freeze was asked for and all others are frozen, p is. */
+void freeze_settle(struct proc *p);
 /* A process for which a freeze was asked ended first: answer -ESRCH (freeze.c; called by
  * proc_exit). */
 void freeze_ended(struct proc *p);

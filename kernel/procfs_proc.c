@@ -39,10 +39,10 @@ static void proc_stat(const struct proc *p, struct text *t)
 	const struct unames *n = p->u ? &p->u->names : NULL;
 	u64 ticks = p->u ? proc_cpu_ns(p) / TICK : 0, child = p->u ? p->u->child_cpu_ns / TICK : 0;
 	i32 nice = p->u ? p->u->nice : 0;
-	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 %d %d 1 0 %lu %lu %lu",
+	text_printf(t, "%d (%s) %c %d %d %d 0 -1 0 0 0 0 0 %lu 0 %lu 0 %d %d %u 0 %lu %lu %lu",
 		    p->pid, comm(p), proc_letter(p), parent_of(p), n ? n->pgid : p->away_pgid,
-		    n ? n->sid : 0, ticks, child, 20 + nice, nice, p->uqpid.birth_ns / TICK,
-		    vm_bytes(p), resident_pages(p));
+		    n ? n->sid : 0, ticks, child, 20 + nice, nice, proc_threads(p),
+		    p->uqpid.birth_ns / TICK, vm_bytes(p), resident_pages(p));
 	/* rsslim, addresses, signals, wchan ... exit_code: fields 25 to 52 */
 	for (int i = 25; i <= 52; i++)
 		text_printf(t, " 0");
@@ -82,8 +82,8 @@ static void proc_status(const struct proc *p, struct text *t)
 		text_printf(t, "Uid:\t%u\t%u\t%u\t%u\n", n->uid, n->euid, n->suid, n->euid);
 		text_printf(t, "Gid:\t%u\t%u\t%u\t%u\n", n->gid, n->egid, n->sgid, n->egid);
 	}
-	text_printf(t, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t1\n", vm_bytes(p) / 1024,
-		    resident_pages(p) * 4);
+	text_printf(t, "VmSize:\t%8lu kB\nVmRSS:\t%8lu kB\nThreads:\t%u\n", vm_bytes(p) / 1024,
+		    resident_pages(p) * 4, proc_threads(p));
 	text_printf(t, "Home:\t%u\nEpoch:\t%u\nAwayNode:\t%u\n", p->uqpid.home, p->epoch,
 		    p->state == PROC_AWAY ? p->away_node : 0);
 }

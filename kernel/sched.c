@@ -92,11 +92,17 @@ static void account(struct thread *t)
 }
 
 static struct list reap_list HOT_DATA = LIST_INIT(reap_list);
+static struct list reap_threads HOT_DATA = LIST_INIT(reap_threads);
 
 /* A process that nobody waits for cannot free the stack it stands on; the next one does. */
 void sched_reap_later(struct proc *p)
 {
 	list_push_back(&reap_list, &p->reap_link);
+}
+
+void sched_reap_thread_later(struct thread *t)
+{
+	list_push_back(&reap_threads, &t->run_link);
 }
 
 void schedule(void)
@@ -138,6 +144,8 @@ void schedule(void)
 
 void sched_finish_switch(void)
 {
+	list_for_each_safe(t, &reap_threads, struct thread, run_link)
+		thread_free(t);
 	list_for_each_safe(p, &reap_list, struct proc, reap_link) {
 		list_remove(&p->reap_link);
 		proc_free(p);

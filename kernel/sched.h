@@ -41,6 +41,7 @@ void sched_start(struct thread *first)
 /* Privilege changes while running: keep the count of user processes right. */
 void sched_set_privileged(struct proc *p, bool on);
 void sched_reap_later(struct proc *p);
+void sched_reap_thread_later(struct thread *t);
 void sched_finish_switch(void);
 u64 sched_load_milli(void); /* run queue of user processes, averaged over 1 s, * 1000 */
 u64 sched_runnable_users(void);

@@ -113,10 +113,17 @@ int shared_page(struct region *r, u64 at, u64 *phys)
 {
 	if (r->shm)
 		return shm_page(r->shm, (r->file_off + at) / PAGE_SIZE, phys);
-	int err = fobj_refresh(r->file);
-	if (!err && r->file_off + at >= r->file->attr.size)
+	/* Another thread may unmap r meanwhile. */
+	struct fobj *f = r->file;
+	u64 off = r->file_off + at;
+	fobj_ref(f);
+	int err = fobj_refresh(f);
+	if (!err && off >= f->attr.size)
 		err = -EIO;
-	return err ? err : fobj_page_kept(r->file, (r->file_off + at) / PAGE_SIZE, phys);
+	if (!err)
+		err = fobj_page_kept(f, off / PAGE_SIZE, phys);
+	fobj_put(f);
+	return err;
 }
 
 static bool of_file(const struct region *r)

@@ -70,7 +70,7 @@ static u64 without_handlers(const struct usignal *s, u64 set)
 bool signal_pending(const struct thread *t)
 {
 	const struct proc *p = t->proc;
-	if (p->freeze_req || p->stop_sig)
+	if (p->freeze_req || p->stop_sig || thread_must_end(t))
 		return true;
 	if (p->privileged)
 		return false;
@@ -173,6 +173,17 @@ static void resume_stopped(struct proc *p)
 			sched_add(t);
 }
 
+/* The thread that is to notice a signal to the process: one that does not block it. */
+static struct thread *receiver(struct proc *p, u64 bit)
+{
+	if (p->live == 1 && p->leader->state != THREAD_ENDED)
+		return p->leader->u.sig.blocked & bit ? NULL : p->leader;
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		if (t->state != THREAD_ENDED && !(t->u.sig.blocked & bit))
+			return t;
+	return NULL;
+}
+
 void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
 {
 	if (p->state == PROC_ZOMBIE || p->privileged || sig < 1 || sig >= NSIG)
@@ -191,16 +202,41 @@ void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
 	} else if (STOPS & SIG_BIT(sig)) {
 		s->pending.set &= ~SIG_BIT(SIGCONT);
 	}
-	struct thread *t = p->leader;
-	bool blocked = t->u.sig.blocked & SIG_BIT(sig);
-	if (is_ignored(s, sig) && !blocked)
+	struct thread *t = receiver(p, SIG_BIT(sig));
+	if (is_ignored(s, sig) && t)
 		return;
 	if (s->pending.set & SIG_BIT(sig))
 		return; /* standard signals do not queue: the first one's origin stands */
 	s->pending.set |= SIG_BIT(sig);
 	s->pending.origin[sig] = (struct sigorigin){code, sender_pid};
+	if (t)
+		interrupt_thread(t);
+}
+
+void signal_send_thread(struct thread *t, int sig, i32 code, i32 sender_pid)
+{
+	struct proc *p = t->proc;
+	if ((UNSTOPPABLE | STOPS | SIG_BIT(SIGCONT)) & SIG_BIT(sig) || p->live == 1) {
+		signal_send(p, sig, code, sender_pid); /* what all threads obey */
+		return;
+	}
+	struct upending *s = &t->u.sig.pending;
+	bool blocked = t->u.sig.blocked & SIG_BIT(sig);
+	if (p->privileged || (is_ignored(&p->u->sig, sig) && !blocked) || (s->set & SIG_BIT(sig)))
+		return;
+	s->set |= SIG_BIT(sig);
+	s->origin[sig] = (struct sigorigin){code, sender_pid};
 	if (!blocked)
 		interrupt_thread(t);
+}
+
+void signal_retarget(struct proc *p)
+{
+	for (u64 rest = p->u->sig.pending.set; rest; rest &= rest - 1) {
+		struct thread *t = receiver(p, rest & -rest);
+		if (t)
+			interrupt_thread(t);
+	}
 }
 
 void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid)
@@ -338,6 +374,8 @@ static void default_action(struct proc *p, int sig)
 	if (sig != SIGSTOP && signal_group_orphaned(p->u->names.pgid, p->u->names.sid))
 		return; /* nobody could continue it */
 	p->stop_sig = sig;
+	list_for_each(t, &p->threads, struct thread, proc_link)
+		interrupt_thread(t);
 	p->stopped_unwaited = true;
 	p->continued_unwaited = false;
 	tell_parent(p, CLD_STOPPED);
@@ -379,6 +417,8 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 			rewind_call(t, tf);
 	}
 	for (;;) {
+		if (thread_must_end(t))
+			thread_end(0);
 		if (p->freeze_req) {
 			freeze_point();
 			just_interrupted = false;
@@ -404,6 +444,8 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 	p->u->sig.pending.set &= keep;
 	/* No handler took over the mask of a sigsuspend or ppoll that is going to be re-executed. */
 	signal_mask_undo();
+	if (p->live > 1)
+		signal_retarget(p); /* what this thread blocks now, in a handler */
 }
 
 /* ---- WH_P_SIGNALS ---- */

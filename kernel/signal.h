@@ -57,6 +57,8 @@ bool signal_is_deaf(const struct thread *t, int sig);
 /* Has no member of the group a parent in the same session who could continue it? Then terminal
  * stops are ignored. */
 bool signal_group_orphaned(i32 pgid, i32 sid);
+/* p has several threads, and one of them can no longer take p's pending signals: others notice. */
+void signal_retarget(struct proc *p);
 /* Is this value of a call one of the restart codes? Then signal_deliver must run before user mode
  * sees it. */
 bool signal_is_restart(i64 value);

@@ -249,11 +249,15 @@ i64 sys_readlinkat(const u64 *arg)
 
 i64 sys_getcwd(const u64 *arg)
 {
-	const char *cwd = current->u->cwd;
-	size_t n = strlen(cwd) + 1;
+	size_t n = strlen(current->u->cwd) + 1;
 	if (arg[1] < n)
 		return -ERANGE;
-	return copy_to_user(arg[0], cwd, n) ? -EFAULT : (i64)n;
+	char *cwd = kstrdup(current->u->cwd); /* another thread may change it during the copy */
+	if (!cwd)
+		return -ENOMEM;
+	i64 r = copy_to_user(arg[0], cwd, n) ? -EFAULT : (i64)n;
+	kfree(cwd);
+	return r;
 }
 
 static void set_cwd(char *name)

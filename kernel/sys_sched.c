@@ -15,6 +15,9 @@ enum { PRIO_PROCESS = 0, PRIO_PGRP = 1, PRIO_USER = 2 };
 static struct proc *find(i32 pid)
 {
 	struct proc *p = pid ? proc_find(pid) : current;
+	const struct thread *t = p ? NULL : thread_find(pid);
+	if (t)
+		p = t->proc;
 	return p && p->u && p->state != PROC_NEW ? p : NULL;
 }
 

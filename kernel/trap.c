@@ -123,6 +123,8 @@ HOT void trap_dispatch(struct trapframe *tf)
 
 static void before_user_mode(struct proc *p, struct trapframe *tf)
 {
+	if (current_thread->holds)
+		thread_drop_held(current_thread);
 	if (p->restless_left && tf->vector == VEC_SYSCALL && !signal_is_restart((i64)tf->rax))
 		restless_called(p);
 	for (;;) {

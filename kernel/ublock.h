@@ -96,7 +96,9 @@ struct utsignal {
 struct uthread {
 	struct ucall call;
 	struct utsignal sig;
-	u64 cpu_ns; /* used so far; the process's is in struct ublock */
+	u64 cpu_ns;	     /* used so far; the process's is in struct ublock */
+	u64 clear_child_tid; /* user address: 0 is written there at the end, and a waiter woken */
+	u64 robust_list;     /* user address: struct robust_list_head, or 0 */
 };
 
 struct ofile;

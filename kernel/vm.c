@@ -25,6 +25,7 @@ static struct region *region_new(struct vm *vm, u64 start, u64 end, u32 flags, s
 	list_init(&r->link);
 	if (file)
 		fobj_ref(file);
+	vm->changes++;
 	vm->region_count++;
 	region_count++;
 	return r;
@@ -38,6 +39,7 @@ static void region_free(struct vm *vm, struct region *r)
 	if (r->file)
 		fobj_put(r->file);
 	kfree(r);
+	vm->changes++;
 	vm->region_count--;
 	region_count--;
 }
@@ -178,6 +180,7 @@ int vm_protect(struct vm *vm, u64 addr, u64 len, u32 prot)
 		if (r->start >= addr && r->end <= addr + len) {
 			r->flags = (r->flags & ~(u32)VM_PROT) | (prot & VM_PROT);
 			vm_protect_pages(vm, r);
+			vm->changes++;
 		}
 	}
 	return 0;
@@ -214,6 +217,7 @@ static bool merge_before(struct vm *vm, u64 addr, u64 len, u32 flags, struct fob
 	if (!r || file || r->file || (flags & VM_RG_SHARED) || r->flags != flags || r->end != addr)
 		return false;
 	r->end += len;
+	vm->changes++;
 	return true;
 }
 

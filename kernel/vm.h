@@ -41,6 +41,7 @@ struct vm {
 	u64 brk_start, brk;
 	u64 mmap_top;	   /* next mmap is placed below */
 	u64 private_pages; /* private frames mapped */
+	u64 changes;	   /* of regions and pages: who has blocked looks again if there were any */
 	bool wired;	   /* servers: everything is populated at once, nothing is ever paged */
 };
 

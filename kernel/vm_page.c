@@ -94,6 +94,7 @@ static void map_private(struct vm *vm, u64 *e, u64 phys, const struct region *r)
 	if (!(*e & PTE_P) || !(*e & PTE_PRIVATE))
 		vm->private_pages++;
 	*e = phys | PTE_PRIVATE | prot_bits(r) | (r->flags & WH_RG_WRITE ? PTE_W : 0);
+	vm->changes++;
 }
 
 /* The page is there but read-only: copy on write, unless nobody else has it any more. */
@@ -133,8 +134,16 @@ static void map_around(struct vm *vm, u64 page, struct region *r)
 
 static int fault_file(struct vm *vm, u64 page, struct region *r, bool write)
 {
-	u64 at = page - r->start, phys;
-	int err = fobj_page(r->file, (r->file_off + at) / PAGE_SIZE, &phys);
+	u64 at = page - r->start, phys, changes = vm->changes;
+	struct fobj *f = r->file;
+	fobj_ref(f);
+	int err = fobj_page(f, (r->file_off + at) / PAGE_SIZE, &phys);
+	fobj_put(f);
+	if (vm->changes != changes) { /* by another thread: the access is tried again */
+		if (!err)
+			frame_put(phys);
+		return 0;
+	}
 	if (err)
 		return err == -ENOMEM ? -ENOMEM : -EIO;
 	u64 *e = pte_find(vm->pml4, page, true);
@@ -157,6 +166,7 @@ static int fault_file(struct vm *vm, u64 page, struct region *r, bool write)
 		map_private(vm, e, copy, r);
 	} else {
 		*e = phys | prot_bits(r);
+		vm->changes++;
 		map_around(vm, page, r);
 	}
 	return 0;
@@ -177,8 +187,13 @@ static int fault_anonymous(struct vm *vm, u64 page, struct region *r)
 
 static int fault_shared(struct vm *vm, u64 page, struct region *r)
 {
-	u64 phys, bits = prot_bits(r) | (r->flags & WH_RG_WRITE ? PTE_W : 0);
+	u64 phys, bits = prot_bits(r) | (r->flags & WH_RG_WRITE ? PTE_W : 0), changes = vm->changes;
 	int err = shared_page(r, page - r->start, &phys);
+	if (vm->changes != changes) { /* as in fault_file */
+		if (!err)
+			frame_put(phys);
+		return 0;
+	}
 	if (err)
 		return err == -ENOMEM ? -ENOMEM : -EIO;
 	u64 *e = pte_find(vm->pml4, page, true);
@@ -187,6 +202,7 @@ static int fault_shared(struct vm *vm, u64 page, struct region *r)
 		return e ? 0 : -ENOMEM;
 	}
 	*e = phys | bits;
+	vm->changes++;
 	return 0;
 }
 

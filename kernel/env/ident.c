@@ -32,17 +32,17 @@ i64 sys_getpid(const u64 *arg)
 	return own_pid();
 }
 
+/* A tid is its thread's name wherever the process runs. */
 i64 sys_gettid(const u64 *arg)
 {
 	(void)arg;
-	return own_pid();
+	return current_thread->tid;
 }
 
-/* The address would matter at the end of a thread; a process has one thread and its memory ends with it. */
 i64 sys_set_tid_address(const u64 *arg)
 {
-	(void)arg;
-	return own_pid();
+	current_thread->u.clear_child_tid = arg[0];
+	return current_thread->tid;
 }
 
 i64 sys_getppid(const u64 *arg)
@@ -281,6 +281,13 @@ static int ident_verdict(struct proc *p, u32 node, struct text *why)
 	if (p->privileged) {
 		text_printf(why, "process %d is a server of this node: rule local; it stays",
 			    p->pid);
+		return -EPERM;
+	}
+	if (p->live > 1) {
+		text_printf(why,
+			    "ident: clone: %u threads: rule local; cure: let all but one end, "
+			    "then move to node %u",
+			    p->live, node);
 		return -EPERM;
 	}
 	if (!list_empty(&p->children)) {

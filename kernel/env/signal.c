@@ -45,8 +45,11 @@ i64 sys_rt_sigaction(const u64 *arg)
 		s->act[sig].flags = act.flags;
 		s->act[sig].restorer = act.restorer;
 		s->act[sig].mask = act.mask & ~UNBLOCKABLE;
-		if (act.handler == SIG_IGN)
+		if (act.handler == SIG_IGN) {
 			s->pending.set &= ~SIG_BIT(sig);
+			list_for_each(t, &current->threads, struct thread, proc_link)
+				t->u.sig.pending.set &= ~SIG_BIT(sig);
+		}
 	}
 	return 0;
 }
@@ -79,6 +82,8 @@ i64 sys_rt_sigprocmask(const u64 *arg)
 		return -EINVAL;
 	}
 	s->blocked &= ~UNBLOCKABLE;
+	if (current->live > 1)
+		signal_retarget(current);
 	return 0;
 }
 
@@ -255,22 +260,32 @@ i64 sys_kill(const u64 *arg)
 	return there == 0 || here == -ESRCH ? there : here;
 }
 
-i64 sys_tkill(const u64 *arg)
+/* tgid 0: of whatever process. */
+static i64 send_thread(i32 tgid, i32 tid, int sig)
 {
-	i32 pid = (i32)arg[0];
-	int sig = (int)arg[1];
-	struct proc *p = pid > 0 ? proc_find(pid) : NULL;
-	if (pid <= 0 || sig < 0 || sig >= NSIG)
+	if (tid <= 0 || tgid < 0 || sig < 0 || sig >= NSIG)
 		return -EINVAL;
-	return p ? send_one(p, sig, SI_TKILL) : -ESRCH;
+	struct thread *t = thread_find(tid);
+	struct proc *p = t ? t->proc : proc_find(tid); /* a stub, or a leader that has ended */
+	if (!p || (tgid && p->pid != tgid))
+		return -ESRCH;
+	if (!t || p->live == 1)
+		return send_one(p, sig, SI_TKILL);
+	if (!signal_permitted(&current->u->names, p, sig))
+		return -EPERM;
+	if (sig)
+		signal_send_thread(t, sig, SI_TKILL, current->pid);
+	return 0;
 }
 
-/* A process is its only thread. */
+i64 sys_tkill(const u64 *arg)
+{
+	return send_thread(0, (i32)arg[0], (int)arg[1]);
+}
+
 i64 sys_tgkill(const u64 *arg)
 {
-	if (arg[0] != arg[1])
-		return (i32)arg[0] <= 0 ? -EINVAL : -ESRCH;
-	return sys_tkill(arg + 1);
+	return (i32)arg[0] <= 0 ? -EINVAL : send_thread((i32)arg[0], (i32)arg[1], (int)arg[2]);
 }
 
 /* ---- the class ---- */

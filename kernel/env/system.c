@@ -74,6 +74,18 @@ i64 sys_syslog(const u64 *arg)
 	return n;
 }
 
+enum { MEMBARRIER_QUERY, MEMBARRIER_PRIVATE = 8, MEMBARRIER_REGISTER_PRIVATE = 16 };
+
+/* The threads of a process run on one processor in turn: each switch is a barrier. */
+i64 sys_membarrier(const u64 *arg)
+{
+	if (arg[1])
+		return -EINVAL;
+	if (arg[0] == MEMBARRIER_QUERY)
+		return MEMBARRIER_PRIVATE | MEMBARRIER_REGISTER_PRIVATE;
+	return arg[0] == MEMBARRIER_PRIVATE || arg[0] == MEMBARRIER_REGISTER_PRIVATE ? 0 : -EINVAL;
+}
+
 i64 sys_getrandom(const u64 *arg)
 {
 	u64 addr = arg[0], len = MIN(arg[1], 256ul), word[32];

@@ -14,7 +14,8 @@ def checks(text):
     return re.findall(r"^(?:not )?ok (.*?)(?:: .*)?$", text, re.M)
 
 
-@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared", "t_event", "t_calls"])
+@pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared", "t_event", "t_calls",
+                                     "t_threads", "t_threadsig", "t_futex"])
 def test_program(cluster, program):
     host = subprocess.run([f"{build_dir()}/user/test/{program}"], capture_output=True, text=True, timeout=60, check=False)
     assert host.returncode == 0, f"on the host, whose result is the normal one:\n{host.stdout}{host.stderr}"
@@ -37,6 +38,24 @@ def test_a_bad_pointer_in_every_call_gives_efault(cluster):
 def test_a_file_of_the_base_image_mapped_shared(cluster):
     r = cluster(1).exec(1, "t_shared", "/etc/passwd", timeout=60)
     assert r.returncode == 0, r.stdout.decode()
+
+
+def test_ten_thousand_threads_leave_nothing(cluster):
+    c = cluster(1)
+
+    def left():
+        now = counters(c, 1)
+        return {"frames": now["frames_free"] + now["frames_cache"], "kmem": now["kmem_bytes"], "procs": now["procs"]}
+
+    assert c.exec(1, "t_threads", "--cycles", 500, timeout=60).returncode == 0
+    time.sleep(0.5)
+    before = left()
+    assert c.exec(1, "t_threads", "--cycles", 10000, timeout=120).returncode == 0
+    time.sleep(0.5)
+    after = left()
+    assert before["procs"] == after["procs"]
+    assert before["frames"] - after["frames"] <= 16, f"{before} {after}"
+    assert after["kmem"] - before["kmem"] < 16384, f"{before} {after}"
 
 
 def test_nothing_is_left_behind(cluster):
