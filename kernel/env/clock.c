@@ -86,16 +86,16 @@ static inline int observe(struct proc *p, u32 id, i64 *value)
 {
 	int r = 0;
 
-	else if (REALTIME_KIN & 1u << id) r = realtime(p, value);
-	else if (id == CLOCK_PROCESS_CPUTIME_ID) *value = (i64)proc_cpu_ns(p);
-	else *value = (i64)(current_thread->u.cpu_ns + now_ns() - current_thread->last_start_ns);
-	return -EINVAL;
+	if (id >= NCLOCK)
+		return -EINVAL;
 	if (MONOTONIC_KIN & 1u << id)
 		*value = views_on ? clock_mono(p) : (i64)now_ns();
 	else if (REALTIME_KIN & 1u << id)
 		r = realtime(p, value);
-	else
+	else if (id == CLOCK_PROCESS_CPUTIME_ID)
 		*value = (i64)proc_cpu_ns(p);
+	else
+		*value = (i64)(current_thread->u.cpu_ns + now_ns() - current_thread->last_start_ns);
 	if (r == 0 && views_on && id != CLOCK_REALTIME) {
 		p->u->cview[id].marker = 1;
 		p->u->cview[id].dup_ns = *value;
