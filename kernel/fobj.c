@@ -176,9 +176,14 @@ struct fobj *fobj_open_path(struct path *path, u32 flags, u32 mode, int *err)
 		goto fail;
 	*err = 0;
 	path->name[PATH_CAP - 1] = 0;
-	strlcpy(name, path->name, PATH_CAP);
 	kfree(f->path);
-	f->path = name;
+	f->path = kstrdup(path->name);
+	if (f->path) {
+		kfree(name);
+	} else {
+		strlcpy(name, path->name, PATH_CAP);
+		f->path = name;
+	}
 	f->hold = WH_BODY(&m, struct fs_opened)->hold;
 	f->lone = own && !(flags & O_PATH);
 	f->open_flags = flags;

@@ -53,6 +53,7 @@ void idle_forget(u64 ino, u32 gen);
 void idle_forget_name(const char *name);
 void idle_forget_all(void);
 u32 idle_count(void);
+u64 idle_bytes(void);
 /* Give the hold back and free f, which nobody uses; later, if it cannot be now. */
 void fobj_close(struct fobj *f);
 

@@ -106,6 +106,13 @@ void kfree(void *p)
 		shrink(cls, phys);
 }
 
+size_t kmalloc_size(const void *p)
+{
+	u64 phys = PAGE_DOWN(V2P(p));
+	u32 cls = *frame_kmem_class(phys);
+	return cls == CLASS_LARGE ? frame_size(phys) : 16ul << cls;
+}
+
 char *kstrdup(const char *s)
 {
 	size_t n = strlen(s) + 1;

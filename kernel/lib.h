@@ -81,6 +81,7 @@ void blob_get_str(struct blob *b, char *s, size_t cap);
 
 /* Zeroed memory, 16-byte aligned; NULL when there is none. kfree(NULL) is allowed. */
 void *kmalloc(size_t n);
+size_t kmalloc_size(const void *p); /* what it occupies */
 void kfree(void *p);
 char *kstrdup(const char *s);
 u64 kmem_in_use(void);

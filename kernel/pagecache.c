@@ -320,7 +320,9 @@ static u64 miss_window(struct vnode *v, bool local, u64 index, u64 pages, u64 *s
 	if (frame_free_count() < 2 * AHEAD_MIN)
 		return index + 1;
 	if (index == 0 || index == v->next) {
-		u64 most = local && frame_free_count() >= 8 * AHEAD_MAX ? AHEAD_MAX : AHEAD_MIN;
+		if (local && frame_free_count() < 4 * AHEAD_MAX && cached_frames > 8 * AHEAD_MAX)
+			pagecache_reclaim(4 * AHEAD_MAX);
+		u64 most = local && frame_free_count() >= 2 * AHEAD_MAX ? AHEAD_MAX : AHEAD_MIN;
 		v->ahead = index ? MIN(2 * v->ahead, most) : AHEAD_MIN;
 		end = index + MAX(v->ahead, AHEAD_MIN);
 	} else {

@@ -148,7 +148,6 @@ i64 wh_sys_view(const u64 *arg)
 
 i64 wh_sys_counters(const u64 *arg)
 {
-	idle_forget_all(); /* what is counted is what is in use */
 	struct wh_counters c = {
 		.frames_total = frame_total_count(),
 		.frames_free = frame_free_count(),
@@ -158,7 +157,7 @@ i64 wh_sys_counters(const u64 *arg)
 		.pipes = counters_pipes(),
 		.regions = region_count,
 		.requests = ipc_open_requests,
-		.kmem_bytes = kmem_in_use() - known_bytes(),
+		.kmem_bytes = kmem_in_use() - known_bytes() - idle_bytes(), /* what is in use */
 		.run_queue = sched_runnable_users(),
 		.load_milli = sched_load_milli(),
 		.syscalls = syscall_count,

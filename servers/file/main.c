@@ -52,7 +52,9 @@ static void on_ctl(const struct wh_event *ev)
 		return;
 	if (c.op == FS_CTL_COUNTERS)
 		serve_ctl_answer(&c, 0, text,
-				 (size_t)fs_counters(&tree, remote_pending(), text, sizeof(text)));
+				 (size_t)fs_counters(&tree, remote_pending(),
+						     (unsigned)wh_facts(NULL, 0), text,
+						     sizeof(text)));
 	else
 		serve_ctl_answer(&c, -EINVAL, "", 0);
 }

@@ -139,7 +139,7 @@ void op_changed(struct fs_request *r, const struct inode *ip, uint64_t off, uint
 	r->changed.len = len;
 }
 
-int fs_counters(const struct tree *t, unsigned pending, char *buf, size_t size)
+int fs_counters(const struct tree *t, unsigned pending, unsigned idle, char *buf, size_t size)
 {
 	const struct fs *fs = &t->fs;
 
@@ -147,7 +147,7 @@ int fs_counters(const struct tree *t, unsigned pending, char *buf, size_t size)
 			"holds %u locks %u pending %u dirty %u\n"
 			"boot %u free_blocks %llu cache_hits %llu cache_misses %llu\n"
 			"disk_reads %llu disk_writes %llu disk_flushes %llu broken %d\n",
-			t->holds.count, t->holds.locks + t->holds.records, pending,
+			t->holds.count - idle, t->holds.locks + t->holds.records, pending,
 			fs->bc.dirty[BC_DATA] + fs->bc.dirty[BC_META] + fs->dirty_inodes, fs->boot,
 			(unsigned long long)fs_free_blocks(fs), (unsigned long long)fs->bc.hits,
 			(unsigned long long)fs->bc.misses, (unsigned long long)fs->dev->reads,

@@ -43,8 +43,8 @@ void fs_handle(struct tree *t, struct fs_request *r);
 bool fs_idempotent(uint32_t type);
 bool fs_known(uint32_t type);
 
-/* Text of FS_CTL_COUNTERS; returns its length. `pending`: remote requests under way. */
-int fs_counters(const struct tree *t, unsigned pending, char *buf, size_t size);
+/* Text of FS_CTL_COUNTERS; returns its length. `pending`: remote requests under way; `idle`: holds that nobody uses. */
+int fs_counters(const struct tree *t, unsigned pending, unsigned idle, char *buf, size_t size);
 
 /* ---- shared by op_*.c ---- */
 

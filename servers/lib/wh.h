@@ -151,7 +151,8 @@ static inline long wh_page_purge(uint64_t ino, uint32_t gen, uint64_t off, uint6
 {
 	return WH_CALL4(WH_NR_page_purge, ino, gen, off, len);
 }
-/* File server: what is true of this node's tree now (abi/msg_file.h). */
+/* File server: what is true of this node's tree now (abi/msg_file.h). Returns how many of the kernel's holds nobody uses: it
+ * keeps them for the next open. */
 struct fs_fact;
 static inline long wh_facts(const struct fs_fact *f, unsigned n)
 {
