@@ -11,7 +11,7 @@
 #include "whimbrel.h"
 
 #define FS_PATH_MAX 4096
-#define FS_IO_MAX   65536 /* most bytes one FS_READ/FS_WRITE moves */
+#define FS_IO_MAX   65536  /* most bytes one FS_READ/FS_WRITE moves */
 #define FS_READ_MAX 262144 /* but an FS_READ of the own tree into whole frames (wh_bulk_frames) */
 
 enum fs_type {
@@ -52,11 +52,13 @@ enum fs_type {
 	FS_BIND = 30,  /* fs_hold_req: first use after migration -> fs_opened (effect-free probe) */
 	FS_MKNOD = 31, /* fs_path (mode: FIFO/regular only; else -EPERM) */
 	FS_LOCK = 32,  /* fs_lock -> fs_lock: a record lock, never blocking; -EAGAIN, -ENOLCK */
-	FS_END = 33,	  /* fs_end -> fs_end_done: an operation on an open file that stayed at its home
+	FS_END = 33, /* fs_end -> fs_end_done: an operation on an open file that stayed at its home
 			     node (docs/restless.md); status = its result */
-	FS_END_POLL = 34, /* the same, without effect: ready for any of `cmd` (POLL*)? If not, the home
+	FS_END_POLL =
+		34, /* the same, without effect: ready for any of `cmd` (POLL*)? If not, the home
 			     node will send news once */
-	FS_SIGNAL = 35,	  /* fs_signal: kill(2) of a process, or group, whose home node `tree` is; its result */
+	FS_SIGNAL =
+		35, /* fs_signal: kill(2) of a process, or group, whose home node `tree` is; its result */
 };
 
 /* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
@@ -130,7 +132,8 @@ struct fs_wrote {
 #define FS_READDIR_ATTR 1u /* fs_io.flags: tell the kernel what the entries are (wh_facts) */
 struct fs_dir {
 	uint64_t cookie; /* for the next FS_READDIR */
-	uint64_t end;	 /* nothing comes behind it, as long as the directory has this counter in its version; 0: more */
+	uint64_t
+		end; /* nothing comes behind it, as long as the directory has this counter in its version; 0: more */
 };
 struct fs_path {
 	uint32_t tree, flags, mode;
@@ -180,8 +183,9 @@ struct fs_adopt {
  * Ends: open files (descriptions) that stay at their home node while a process that holds one moves. Named like a hold, with this bit
  * set, so that FS_ADOPT and FS_CLOSE keep the set of nodes that use one. (kernel/ends.c, servers/file/ends.c)
  */
-#define FS_END_BIT    (1ull << 63)
-#define FS_END_IO_MAX 16384 /* most bytes that one FS_END moves: the home node keeps answers to repeat them */
+#define FS_END_BIT (1ull << 63)
+#define FS_END_IO_MAX                                                                              \
+	16384 /* most bytes that one FS_END moves: the home node keeps answers to repeat them */
 enum fs_end_op {
 	FS_END_READ = 1, /* bulk out. Never waits: -EAGAIN */
 	FS_END_WRITE,	 /* bulk in. Never waits: -EAGAIN */
@@ -220,9 +224,11 @@ struct fs_end_done {
  * said. Told before the request is answered that found or changed it, by whomever it came.
  */
 enum fs_fact_kind {
-	FACT_INODE = 1, /* these are its attributes now; of a symbolic link, perhaps, its target in `name` */
-	FACT_NAME = 2,	/* in directory dir (its number and generation) `name` means inode ino; 0: nothing */
-	FACT_GONE = 3,	/* inode ino is free */
+	FACT_INODE =
+		1, /* these are its attributes now; of a symbolic link, perhaps, its target in `name` */
+	FACT_NAME =
+		2, /* in directory dir (its number and generation) `name` means inode ino; 0: nothing */
+	FACT_GONE = 3, /* inode ino is free */
 };
 #define FACT_NAME_MAX 64 /* bytes; longer names are not told */
 struct fs_fact {

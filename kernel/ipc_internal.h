@@ -30,7 +30,7 @@ struct request {
 
 	/* bulk: kernel memory, or memory of the asking server (wired, so it cannot fault) */
 	void *kbuf;
-	const u64 *frames; /* or whole frames, instead of kbuf */
+	const u64 *frames;  /* or whole frames, instead of kbuf */
 	struct proc *owner; /* of ubuf */
 	u64 ubuf;
 	u32 bulk_len, bulk_flags;
