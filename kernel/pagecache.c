@@ -17,7 +17,7 @@
 #define AHEAD_MIN 16 /* FS_IO_MAX */
 #define AHEAD_MAX 64 /* FS_READ_MAX */
 #define CLUSTER	  8  /* pages around any other miss */
-#define BUCKETS	  1024
+#define BUCKETS	  8192
 
 struct vnode {
 	struct list link;
@@ -282,6 +282,32 @@ struct vnode *vnode_write_begin(struct fobj *f, u64 *seq)
 	return v;
 }
 
+/* A whole page that is not cached. What is written is often read soon; but programs that wait for memory come first. */
+static void write_new_page(struct vnode *v, u64 index, const void *data)
+{
+	if (frame_free_count() < AHEAD_MAX && cached_frames > 8 * AHEAD_MAX)
+		pagecache_reclaim(AHEAD_MAX);
+	u64 phys = frame_free_count() < AHEAD_MAX / 2 ? 0 : frame_alloc();
+	if (!phys)
+		return;
+	memcpy(P2V(phys), data, PAGE_SIZE);
+	page_insert(v, index, phys);
+	frame_put(phys);
+}
+
+static void write_pages(struct vnode *v, u64 off, const u8 *data, u64 n)
+{
+	for (u64 done = 0, len; done < n; done += len) {
+		u64 at = (off + done) & PAGE_MASK, index = (off + done) / PAGE_SIZE;
+		struct cpage *c = lookup(v, index);
+		len = MIN(PAGE_SIZE - at, n - done);
+		if (c)
+			memcpy((u8 *)P2V(c->phys) + at, data + done, len);
+		else if (len == PAGE_SIZE && v->tree)
+			write_new_page(v, index, data + done);
+	}
+}
+
 void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
 {
 	if (!v)
@@ -293,14 +319,7 @@ void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
 			if (v->tree)
 				vnode_drop(v, off, off + (u64)n);
 		} else if (data) { /* else it came from the pages */
-			for (u64 done = 0, len; done < (u64)n; done += len) {
-				u64 at = (off + done) & PAGE_MASK;
-				struct cpage *c = lookup(v, (off + done) / PAGE_SIZE);
-				len = MIN(PAGE_SIZE - at, (u64)n - done);
-				if (c)
-					memcpy((u8 *)P2V(c->phys) + at, (const u8 *)data + done,
-					       len);
-			}
+			write_pages(v, off, data, (u64)n);
 		}
 		v->seq++;
 	}

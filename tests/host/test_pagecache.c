@@ -231,9 +231,9 @@ bool ipc_crowded(void)
 	return rnd(3) == 0;
 }
 
-u64 now_ns(void)
+struct timebase timebase = {.ticks_limit = ~0ull}; /* time stands still */
+void timebase_resync(void)
 {
-	return 0;
 }
 
 void timer_arm(struct timer *t, u64 deadline_ns)
