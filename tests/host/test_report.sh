@@ -22,12 +22,16 @@ has() { grep -qE "$2" <<<"$1"; }
 line meta title 'a "title" & <more>'
 row odd 0.5 "30 10 20" "100 9 40"
 row even 0.25 "4 1 3 2" "10 10"
+row plain - "20" "10"
 table=$(report table) || status=$?
 say $status "all goals reached: exit status 0"
 has "$table" '^odd +20\.00 ns +40\.00 ns +0\.500 +0\.5 +ok +what odd is$'
 say $? "the median of three, unsorted; a ratio equal to the goal reaches it"
 has "$table" '^even +2\.50 ns +10\.00 ns +0\.250 '
 say $? "the median of four is between the middle ones"
+
+has "$table" '^plain .* 2\.000 +- +what plain is$' && has "$table" '^2 of 2 rows'
+say $? "a row without a goal neither reaches nor misses it"
 
 row slow 1.02 "1.03e6" "1000000"
 row broken 1 "1 2" ""
@@ -56,6 +60,6 @@ assert not rows["slow"]["pass"] and rows["slow"]["goal"] == 1.02
 assert rows["broken"]["failed"] == "linux: no \"way\"" and "ratio" not in rows["broken"]
 assert r["about"]["title"] == "a \"title\" & <more>"'
 say $? "JSON says the same"
-report svg | /usr/bin/python3 -c 'import sys, xml.dom.minidom as m; assert len(m.parse(sys.stdin).getElementsByTagName("rect")) == 4'
+report svg | /usr/bin/python3 -c 'import sys, xml.dom.minidom as m; assert len(m.parse(sys.stdin).getElementsByTagName("rect")) == 5'
 say $? "the plot is XML with a bar for each row that has a ratio"
 exit $failed

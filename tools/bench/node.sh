@@ -17,6 +17,7 @@ for part in common packages node up commands; do
 	. "tools/cluster/$part.sh"
 done
 . tools/bench/linux-vm.sh
+. tools/bench/prompt.sh
 OUT=${RUN%/node}
 LX=$OUT/linux # the Linux peer's directory; removed, too
 NODEBENCH=$BUILD/user/bench/nodebench
@@ -30,6 +31,9 @@ OTHER_ROWS='boot	0.33	QEMU start to shell prompt (Linux: uncompressed kernel, pl
 view_clock	1.15	cost of views: clock_call
 view_read4k	1.05	cost of views: read4k_cached
 view_null	1.10	cost of views: null_call'
+# For information, if it has been built (make suite-sqlite).
+SPEEDTEST=${THIRD:-$ROOT/build/third}/suites/sqlite/stage/sqlite/speedtest1
+SPEEDTEST_ROW="speedtest1	-	SQLite's speedtest1 --size 5"
 declare -A VIEW_OF=([view_clock]=clock_call [view_read4k]=read4k_cached [view_null]=null_call)
 
 options() {
@@ -67,7 +71,12 @@ find_rows() {
 	while IFS=$'\t' read -r name goal text; do
 		ROWS+=("$name")
 		GOAL[$name]=${NEW_GOAL[$name]:-$goal} TEXT[$name]=$text
-	done < <(echo "${OTHER_ROWS%%$'\n'*}" && "$NODEBENCH" --list && echo "${OTHER_ROWS#*$'\n'}")
+	done < <(
+		echo "${OTHER_ROWS%%$'\n'*}"
+		"$NODEBENCH" --list
+		[ ! -x "$SPEEDTEST" ] || echo "$SPEEDTEST_ROW"
+		echo "${OTHER_ROWS#*$'\n'}"
+	)
 	for name in "${ONLY[@]}" "${!NEW_GOAL[@]}"; do
 		[ -n "${GOAL[$name]:-}" ] || die "bench node has no row '$name'; ./run-qemu.sh bench node --list names them"
 	done
@@ -116,112 +125,47 @@ whimbrel_off() { end_process "$RUN/1.pid" qemu-system-x86; }
 
 linux_up() { linux_start "$LX" "$LX/disk.qcow2" $MEMORY; }
 
-# on whimbrel|linux ARGS...: nodebench with these arguments; REPLY is its output, or why there is none (and the status is not 0).
+# on whimbrel|linux COMMAND...: REPLY is its output, or why there is none (and the status is not 0).
 on() {
 	local status=0
 	if [ "$1" = whimbrel ]; then
-		REPLY=$(timeout 120 "$HOST/whctl" "$RUN" 1 exec nodebench "${@:2}" 2>&1 </dev/null) || status=$?
-		whimbrel_alive "while it ran nodebench ${*:2}"
+		REPLY=$(timeout 120 "$HOST/whctl" "$RUN" 1 exec "${@:2}" 2>&1 </dev/null) || status=$?
+		whimbrel_alive "while it ran ${*:2}"
 	else
 		: >"$LX/out"
 		: >"$LX/err"
-		linux_exec "$LX" 120 "nodebench ${*:2}"
+		linux_exec "$LX" 120 "$(printf '%q ' "${@:2}")"
 		REPLY=$(cat "$LX/err" "$LX/out")
 		status=$STATUS
 	fi
-	[ -n "$REPLY" ] || REPLY="no output"
 	return "$status"
 }
 
 # measure ROW SYSTEM LABEL [NODEBENCH-ROW]: one sample.
 measure() {
-	local name median
-	if ! on "$2" --ms $MS --samples $SAMPLES --only "${4:-$1}"; then
-		failed "$1" "$3: $REPLY"
-		return 0
+	local row=${4:-$1} name median
+	if [ "$row" = speedtest1 ]; then
+		speedtest "$2"
+		return
 	fi
-	read -r name median _ <<<"$REPLY"
-	if [ "$name" = "${4:-$1}" ] && [[ $median =~ ^[0-9.]+$ ]]; then sample "$1" "$3" "$median"; else failed "$1" "$3: $REPLY"; fi
+	if on "$2" nodebench --ms $MS --samples $SAMPLES --only "$row"; then
+		read -r name median _ <<<"$REPLY"
+		if [ "$name" = "$row" ] && [[ $median =~ ^[0-9.]+$ ]]; then
+			sample "$1" "$3" "$median"
+			return
+		fi
+	fi
+	failed "$1" "$3: ${REPLY:-no output}"
 }
 
-# ---- until the prompt
-
-exec {NEVER}<> <(:) # nothing ever comes from here: a way to sleep that starts no process
-PROMPT=$'[#$] (\e\\[6n)?$'
-
-# Wait for the prompt in console log $1; then type at socket $2. REPLY: nanoseconds from $3 to the prompt, or, when that
-# fails, why.
-to_prompt() {
-	local seen='' end=$((SECONDS + 60)) took typist
-	REPLY="no prompt in a minute"
-	until [[ $seen =~ $PROMPT ]]; do
-		[ $SECONDS -lt $end ] || return 1
-		read -r -t 0.002 -u "$NEVER" || true
-		read -r -d '' seen 2>/dev/null <"$1" || true
-	done
-	took=$((${EPOCHREALTIME/./} - $3))
-	# shellcheck disable=SC2016 # for the other shell
-	"$HOST/console" "$2" < <(printf 'echo usable-$((6*7))\r') >/dev/null 2>&1 &
-	typist=$!
-	REPLY="a prompt, but no answer in a minute"
-	while ! grep -q usable-42 "$1" && [ $SECONDS -lt $end ]; do sleep 0.05; done
-	kill $typist 2>/dev/null || true
-	wait $typist || true
-	grep -q usable-42 "$1" || return 1
-	REPLY=${took}000
-}
-
-boot_failed() {
-	progress_end
-	tail -n 5 "$2" >&2 || true
-	failed boot "$1: $REPLY"
-}
-
-boot_whimbrel() {
-	rm -f "$RUN/console-1.log" "$RUN/1.qcow2"
-	node_disk 1
-	local start=${EPOCHREALTIME/./}
-	node_start 1
-	if to_prompt "$RUN/console-1.log" "$RUN/1.com1" "$start"; then sample boot whimbrel "$REPLY"; else boot_failed whimbrel "$RUN/kernel-1.log"; fi
-	whimbrel_off
-	rm -f "$RUN/1.qcow2"
-}
-
-# A shell on the serial port and nothing else.
-plain_initrd() {
-	local plain=$LX/plain
-	linux_root "$plain"
-	cat >"$plain/init" <<'INIT'
-#!/bin/sh
-mount -t proc proc /proc
-mount -t devtmpfs dev /dev
-exec setsid sh -c 'exec sh -i </dev/ttyS0 >/dev/ttyS0 2>&1'
-INIT
-	chmod 755 "$plain" "$plain/init"
-	pack "$plain" "$LX/plain.cpio"
-	rm -rf "$plain"
-}
-
-boot_linux() {
-	linux_args $MEMORY
-	rm -f "$LX/boot.log"
-	local start=${EPOCHREALTIME/./}
-	qemu-system-x86_64 "${LINUX_ARGS[@]}" -initrd "$LX/plain.cpio" -daemonize -pidfile "$LX/pid" \
-		-chardev "socket,id=com1,path=$LX/com1,server=on,wait=off,logfile=$LX/boot.log" -serial chardev:com1 \
-		>"$LX/qemu.log" 2>&1 || die "QEMU for Linux did not start: $(cat "$LX/qemu.log")"
-	if to_prompt "$LX/boot.log" "$LX/com1" "$start"; then sample boot linux "$REPLY"; else boot_failed linux "$LX/boot.log"; fi
-	linux_kill "$LX"
-}
-
-bench_boot() {
-	local i
-	wants boot || return 0
-	plain_initrd
-	for ((i = 1; i <= ROUNDS; i++)); do
-		phase "boot to the prompt, $i of $ROUNDS"
-		boot_whimbrel
-		boot_linux
-	done
+# It times itself, and ends with a line like `       TOTAL.......................    4.180s`.
+speedtest() {
+	local total='TOTAL\.+ +([0-9]+)\.([0-9]{3})s'
+	if on "$1" sh -c 'cd /var/tmp && rm -f st.db && ./speedtest1 --size 5 st.db' && [[ $REPLY =~ $total ]]; then
+		sample speedtest1 "$1" "$((10#${BASH_REMATCH[1]}${BASH_REMATCH[2]}))000000"
+	else
+		failed speedtest1 "$1: ${REPLY:-no output}"
+	fi
 }
 
 # ---- rows of nodebench, in turns
@@ -230,17 +174,26 @@ new_disks() {
 	rm -f "$RUN/1.qcow2" "$LX/disk.qcow2"
 	node_disk 1
 	qemu-img create -q -f qcow2 -b "$RUN/root.img" -F raw "$LX/disk.qcow2"
-	linux_initrd "$LX/initrd.cpio"
+	local files=''
+	if wants speedtest1; then
+		files=$LX/files
+		mkdir -p "$files"
+		cp "$SPEEDTEST" "$files/"
+	fi
+	linux_initrd "$LX/initrd.cpio" "$files"
 }
 
 # The files are made in a boot of their own: what a row finds in a cache is there because the row read it.
 prepare() {
 	phase "preparing the files on both machines"
 	whimbrel_up
-	on whimbrel --prepare || [ "$REPLY" = "no output" ] || die "Whimbrel: $REPLY"
+	on whimbrel nodebench --prepare || die "Whimbrel: $REPLY"
+	! wants speedtest1 || timeout 60 "$HOST/whctl" "$RUN" 1 put "$SPEEDTEST" /var/tmp/speedtest1 || die "cannot copy $SPEEDTEST"
+	on whimbrel sync || die "Whimbrel: $REPLY"
 	whimbrel_off
 	linux_up
-	on linux --prepare || [ "$REPLY" = "no output" ] || die "Linux: $REPLY"
+	on linux nodebench --prepare || die "Linux: $REPLY"
+	! wants speedtest1 || on linux cp /files/speedtest1 /var/tmp/ || die "Linux: $REPLY"
 	linux_stop "$LX"
 }
 
@@ -260,7 +213,7 @@ bench_rounds() {
 	done
 	[ ${#rows[@]} -gt 0 ] || return 0
 	new_disks
-	! wants read4k_cached && ! wants seq64_cached && ! wants seq64_cold && ! wants find2000 || prepare
+	! wants read4k_cached && ! wants seq64_cached && ! wants seq64_cold && ! wants find2000 && ! wants speedtest1 || prepare
 	# What is cold is so only at the beginning of a round.
 	if wants seq64_cold; then rows=(seq64_cold "${rows[@]/seq64_cold/}"); fi
 	for ((i = 1; i <= ROUNDS; i++)); do
@@ -292,7 +245,7 @@ bench_views() {
 		phase "instructions with views $([ $on = 1 ] && echo on || echo off)"
 		[ -f "$RUN/1.qcow2" ] || node_disk 1
 		whimbrel_up
-		on whimbrel --prepare || [ "$REPLY" = "no output" ] || die "Whimbrel: $REPLY"
+		on whimbrel nodebench --prepare || die "Whimbrel: $REPLY"
 		for row in "${WANTED[@]}"; do
 			[ -z "${VIEW_OF[$row]:-}" ] || measure "$row" whimbrel "views $([ $on = 1 ] && echo on || echo off)" "${VIEW_OF[$row]}"
 		done

@@ -5,6 +5,7 @@
 # FILE has lines of fields, separated by tabs:
 #   meta KEY VALUE                         about the run
 #   row NAME UNIT GOAL A B TEXT            A, B: the two that are compared; the ratio is median of A / median of B
+#                                          GOAL `-`: there is none, the row is for information
 #   sample NAME A|B VALUE                  in UNIT (ns: nanoseconds, of the real clock; vns: of virtual time, one per instruction)
 #   failed NAME WHY
 
@@ -34,8 +35,9 @@ function judge(    i, n) {
 			if (mb[n] <= 0) why[n] = "nothing to compare with"
 			else ratio[n] = ma[n] / mb[n]
 		}
-		pass[n] = !(n in why) && ratio[n] <= goal[n] + 0
-		if (pass[n]) passed++; else missed++
+		pass[n] = !(n in why) && (goal[n] == "-" || ratio[n] <= goal[n] + 0)
+		if (!pass[n]) missed++
+		else if (goal[n] != "-") passed++
 	}
 }
 
@@ -52,9 +54,9 @@ function table(    i, n, head) {
 			printf "%s%-20s %12s %12s %8s %8s\n", (i > 1 ? "\n" : ""), unit[n] == "vns" ? "instructions" : "times", a[n], b[n], "ratio", "at most"
 		}
 		if (n in why) printf "%-20s %51s  %s\n", n, "FAILED: " why[n], text[n]
-		else printf "%-20s %12s %12s %8.3f %8s  %-4s %s\n", n, human(ma[n], unit[n]), human(mb[n], unit[n]), ratio[n], goal[n], pass[n] ? "ok" : "MISS", text[n]
+		else printf "%-20s %12s %12s %8.3f %8s  %-4s %s\n", n, human(ma[n], unit[n]), human(mb[n], unit[n]), ratio[n], goal[n], goal[n] == "-" ? "" : pass[n] ? "ok" : "MISS", text[n]
 	}
-	printf "\n%d of %d rows reached their goals\n", passed, rows
+	printf "\n%d of %d rows reached their goals\n", passed, passed + missed
 }
 function numbers(list) { sub(/^ /, "", list); gsub(/ /, ", ", list); return "[" list "]" }
 function json_side(n, label, m, lo, hi) {
@@ -67,7 +69,7 @@ function json(    i, n) {
 	for (i = 1; i <= rows; i++) {
 		n = name[i]
 		printf "%s\n    {\"name\": %s, \"text\": %s, \"unit\": %s, \"goal\": %s, \"pass\": %s, ", (i > 1 ? "," : ""),
-			quoted(n), quoted(text[n]), quoted(unit[n]), goal[n], pass[n] ? "true" : "false"
+			quoted(n), quoted(text[n]), quoted(unit[n]), goal[n] == "-" ? "null" : goal[n], pass[n] ? "true" : "false"
 		if (n in why) printf "\"failed\": %s}", quoted(why[n])
 		else printf "\"ratio\": %.4g,\n     \"a\": %s,\n     \"b\": %s}", ratio[n], json_side(n, a[n], ma[n], loa[n], hia[n]), json_side(n, b[n], mb[n], lob[n], hib[n])
 	}
@@ -90,7 +92,7 @@ function svg(    i, n, y, t, ticks, colour) {
 		if (n in why) { printf "<text x=\"195\" y=\"%d\" fill=\"#c44e00\">failed</text>\n", y + 12; continue }
 		printf "<rect x=\"190\" y=\"%d\" width=\"%.1f\" height=\"13\" fill=\"%s\"/>", y + 2, x_of(ratio[n]) - 190, pass[n] ? "#3b78b4" : "#e07b39"
 		t = x_of(goal[n])
-		printf "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"black\" stroke-width=\"2\"/>", t, y, t, y + 17
+		if (goal[n] != "-") printf "<line x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%d\" stroke=\"black\" stroke-width=\"2\"/>", t, y, t, y + 17
 		printf "<text x=\"630\" y=\"%d\">%.3g %s</text>\n", y + 12, ratio[n], pass[n] ? "" : "missed"
 	}
 	printf "<text x=\"10\" y=\"%d\">%s</text>\n</svg>\n", rows * 20 + 73, escaped(meta["title"])
