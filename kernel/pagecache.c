@@ -7,45 +7,16 @@
  * node, so they share one vnode whatever tree they were opened in (tree 0): a migrated process finds its program
  * text and libraries cached here, at the same frames. A file that has been written belongs to its tree alone.
  */
-#include "fs.h"
 #include "frame.h"
 #include "known.h"
 #include "lib.h"
+#include "pagecache.h"
 #include "proc.h"
 
-/* Pages fetched by a sequential miss: more each time. */
-#define AHEAD_MIN 16 /* FS_IO_MAX */
-#define AHEAD_MAX 64 /* FS_READ_MAX */
-#define CLUSTER	  8  /* pages around any other miss */
-#define BUCKETS	  8192
-
-struct vnode {
-	struct list link;
-	u32 tree; /* 0: base image */
-	u32 gen;
-	u64 ino;
-	struct fs_version version;
-	u32 users;   /* fobjs, and calls that need it to stay */
-	u32 shared;  /* regions that map it shared for writing: its mapped pages are the truth */
-	u32 writers; /* writes in flight: what is read meanwhile may be old */
-	u64 purges; /* changes behind our back that the file server told of: size and version unknown since */
-	u64 known; /* how many of them the custodian has been asked about */
-	u64 seq;   /* completed changes */
-	u64 next;  /* page after the last read-ahead: a miss there is sequential */
-	u64 ahead; /* pages of that */
-	struct list pages;
-};
-
-struct cpage {
-	struct list lru, in_vnode;
-	struct cpage *hash_next;
-	struct vnode *v;
-	u64 index, phys;
-	bool written; /* through a mapping; the custodian does not have it yet */
-};
+#define BUCKETS 8192
 
 static struct list vnodes = LIST_INIT(vnodes);
-static struct list lru = LIST_INIT(lru); /* oldest first */
+struct list page_lru = LIST_INIT(page_lru);
 static struct cpage *buckets[BUCKETS];
 static u64 cached_frames;
 
@@ -61,7 +32,7 @@ static struct cpage **bucket(const struct vnode *v, u64 index)
 	return &buckets[(((u64)v >> 4) + index * 2654435761u) % BUCKETS];
 }
 
-static struct cpage *lookup(const struct vnode *v, u64 index)
+struct cpage *page_lookup(const struct vnode *v, u64 index)
 {
 	struct cpage *c = *bucket(v, index);
 	while (c && (c->v != v || c->index != index))
@@ -82,13 +53,12 @@ static void page_drop(struct cpage *c)
 	kfree(c);
 }
 
-/* The cache takes a reference of its own. Not being able to is no error. */
-static void page_insert(struct vnode *v, u64 index, u64 phys)
+void page_insert(struct vnode *v, u64 index, u64 phys)
 {
 	struct cpage *c = kmalloc(sizeof *c); /* may reclaim pages: before looking */
 	if (!c)
 		return;
-	if (lookup(v, index)) {
+	if (page_lookup(v, index)) {
 		kfree(c);
 		return;
 	}
@@ -96,7 +66,7 @@ static void page_insert(struct vnode *v, u64 index, u64 phys)
 	frame_ref(phys);
 	c->hash_next = *bucket(v, index);
 	*bucket(v, index) = c;
-	list_push_back(&lru, &c->lru);
+	list_push_back(&page_lru, &c->lru);
 	list_push_back(&v->pages, &c->in_vnode);
 	cached_frames++;
 }
@@ -109,7 +79,7 @@ static void vnode_maybe_free(struct vnode *v)
 	kfree(v);
 }
 
-static void vnode_put(struct vnode *v)
+void vnode_put(struct vnode *v)
 {
 	v->users--;
 	vnode_maybe_free(v);
@@ -118,12 +88,12 @@ static void vnode_put(struct vnode *v)
 u64 pagecache_reclaim(u64 n)
 {
 	u64 freed = 0, look = cached_frames;
-	while (look-- && freed < n && !list_empty(&lru)) {
-		struct cpage *c = container_of(lru.next, struct cpage, lru);
+	while (look-- && freed < n && !list_empty(&page_lru)) {
+		struct cpage *c = container_of(page_lru.next, struct cpage, lru);
 		if (frame_refs(c->phys) > 1 ||
 		    c->written) { /* mapped: dropping it would free nothing */
 			list_remove(&c->lru);
-			list_push_back(&lru, &c->lru);
+			list_push_back(&page_lru, &c->lru);
 			continue;
 		}
 		struct vnode *v = c->v;
@@ -299,7 +269,7 @@ static void write_pages(struct vnode *v, u64 off, const u8 *data, u64 n)
 {
 	for (u64 done = 0, len; done < n; done += len) {
 		u64 at = (off + done) & PAGE_MASK, index = (off + done) / PAGE_SIZE;
-		struct cpage *c = lookup(v, index);
+		struct cpage *c = page_lookup(v, index);
 		len = MIN(PAGE_SIZE - at, n - done);
 		if (c)
 			memcpy((u8 *)P2V(c->phys) + at, data + done, len);
@@ -324,211 +294,6 @@ void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n)
 		v->seq++;
 	}
 	vnode_put(v);
-}
-
-/* ---- misses ---- */
-
-/* Which pages to ask for on a miss at `index`: [*start, result). */
-static u64 miss_window(struct vnode *v, bool local, u64 index, u64 pages, u64 *start)
-{
-	u64 end;
-	*start = index;
-	/* Older pages make room; read ahead only if even they do not. */
-	if (frame_free_count() < 4 * AHEAD_MIN)
-		pagecache_reclaim(4 * AHEAD_MIN);
-	if (frame_free_count() < 2 * AHEAD_MIN)
-		return index + 1;
-	if (index == 0 || index == v->next) {
-		if (local && frame_free_count() < 4 * AHEAD_MAX && cached_frames > 8 * AHEAD_MAX)
-			pagecache_reclaim(4 * AHEAD_MAX);
-		u64 most = local && frame_free_count() >= 2 * AHEAD_MAX ? AHEAD_MAX : AHEAD_MIN;
-		v->ahead = index ? MIN(2 * v->ahead, most) : AHEAD_MIN;
-		end = index + MAX(v->ahead, AHEAD_MIN);
-	} else {
-		*start = index - index % CLUSTER;
-		end = *start + CLUSTER;
-	}
-	end = MIN(end, pages);
-	for (u64 i = index; i > *start; i--)
-		if (lookup(v, i - 1))
-			*start = i;
-	for (u64 i = end; i > index + 1; i--)
-		if (lookup(v, i - 1))
-			end = i - 1;
-	return end;
-}
-
-/* Frames for pages [*start, *start + n), or for fewer, but for `index`. Returns how many. */
-static u32 frames_for(u64 *frames, u64 *start, u64 index, u64 n)
-{
-	u32 have = 0;
-	while (have < n && (frames[have] = frame_alloc()))
-		have++;
-	if (have && *start + have <= index) { /* too few to get there */
-		while (have > 1)
-			frame_put(frames[--have]);
-		*start = index;
-	}
-	return have;
-}
-
-/* Fetch the page, and its neighbours into v if there is one. */
-static int fetch(struct fobj *f, struct vnode *v, u64 index, u64 *phys)
-{
-	u64 start = index, end = index + 1, seq = 0, frames[AHEAD_MAX];
-	u64 pages = PAGE_UP(f->attr.size) / PAGE_SIZE;
-	if (v && index < pages) {
-		end = miss_window(v, f->tree == node_id.node, index, pages, &start);
-		seq = v->seq;
-	}
-	u32 n = frames_for(frames, &start, index, end - start);
-	if (!n)
-		return -ENOMEM;
-	i64 got = fobj_read_frames(f, start * PAGE_SIZE, frames, n);
-	/* What a write overtook may be read once, but not kept. */
-	bool keep = v && got > 0 && index < pages && v->seq == seq && !v->writers;
-	for (u32 i = 0; i < n; i++) {
-		u64 at = i * PAGE_SIZE, have = got > (i64)at ? MIN((u64)got - at, PAGE_SIZE) : 0;
-		bool wanted = start + i == index && got >= 0;
-		if (have < PAGE_SIZE && (have || wanted))
-			memset((u8 *)P2V(frames[i]) + have, 0, PAGE_SIZE - have);
-		if (keep && (have || wanted))
-			page_insert(v, start + i, frames[i]);
-		if (wanted)
-			*phys = frames[i];
-		else
-			frame_put(frames[i]);
-	}
-	if (keep && start + n > index)
-		v->next = start + n;
-	return got < 0 ? (int)got : 0;
-}
-
-int fobj_page(struct fobj *f, u64 index, u64 *phys)
-{
-	int err = fobj_bind(f);
-	if (err)
-		return err;
-	struct vnode *v = f->vnode;
-	*phys = fobj_page_cached(f, index);
-	if (*phys)
-		return 0;
-	if (v)
-		v->users++; /* f may move to another vnode while we wait */
-	err = fetch(f, v, index, phys);
-	if (v)
-		vnode_put(v);
-	return err;
-}
-
-u64 fobj_page_cached(struct fobj *f, u64 index)
-{
-	struct cpage *c = f->vnode ? lookup(f->vnode, index) : NULL;
-	if (!c)
-		return 0;
-	list_remove(&c->lru);
-	list_push_back(&lru, &c->lru);
-	frame_ref(c->phys);
-	return c->phys;
-}
-
-/* ---- mapped shared (shared.c) ---- */
-
-void vnode_shared(struct vnode *v, int regions)
-{
-	v->shared += (u32)regions;
-}
-
-bool vnode_is_shared(const struct vnode *v)
-{
-	return v && v->shared;
-}
-
-bool vnode_is_base(const struct vnode *v)
-{
-	return v->tree == 0;
-}
-
-int fobj_page_kept(struct fobj *f, u64 index, u64 *phys)
-{
-	/* What was fetched while somebody wrote is not kept by the cache: fetch again. */
-	for (int tries = 0; tries < 16; tries++) {
-		int err = fobj_page(f, index, phys);
-		if (err)
-			return err;
-		const struct cpage *c = f->vnode ? lookup(f->vnode, index) : NULL;
-		if (c && c->phys == *phys)
-			return 0;
-		frame_put(*phys);
-	}
-	return -ENOMEM;
-}
-
-void fobj_page_written(struct fobj *f, u64 index)
-{
-	struct cpage *c = f->vnode ? lookup(f->vnode, index) : NULL;
-	if (c)
-		c->written = true;
-}
-
-/* Pages of one run of written pages, from the first found, into buf; those are then not `written`. */
-static u64 gather(struct vnode *v, u8 *buf, u64 *index)
-{
-	struct cpage *c = NULL;
-	u64 n = 0;
-	list_for_each(x, &v->pages, struct cpage, in_vnode)
-		if (!c && x->written)
-			c = x;
-	if (!c)
-		return 0;
-	*index = c->index;
-	while (c && c->written && n < FS_IO_MAX / PAGE_SIZE) {
-		memcpy(buf + n * PAGE_SIZE, P2V(c->phys), PAGE_SIZE);
-		c->written = false;
-		list_remove(&c->in_vnode); /* the others are found sooner */
-		list_push_back(&v->pages, &c->in_vnode);
-		c = lookup(v, *index + ++n);
-	}
-	return n;
-}
-
-int fobj_flush(struct fobj *f)
-{
-	struct vnode *v = f->vnode;
-	u64 index, n;
-	int err = 0;
-	u8 *buf = v ? io_buf_get(FS_IO_MAX) : NULL;
-	if (!buf)
-		return v ? -ENOMEM : 0;
-	v->users++;
-	while ((n = gather(v, buf, &index))) {
-		u64 off = index * PAGE_SIZE, size = f->attr.size;
-		if (off >= size)
-			continue;
-		size_t len = MIN(n * PAGE_SIZE, size - off);
-		i64 r = fobj_write_back(f, off, buf, len);
-		if (r != (i64)len && !err) {
-			err = r < 0 ? (int)r : -EIO;
-			klog("file: %s: %lu bytes written through a mapping are lost: error %d",
-			     f->path, len, -err);
-		}
-	}
-	io_buf_put(buf, FS_IO_MAX);
-	vnode_put(v);
-	return err;
-}
-
-void vnode_cut(struct vnode *v, u64 size)
-{
-	vnode_drop(v, size, ~0ull);
-	list_for_each(c, &v->pages, struct cpage, in_vnode) {
-		u64 from = c->index * PAGE_SIZE;
-		if (from + PAGE_SIZE <= size)
-			continue;
-		u64 keep = from < size ? size - from : 0;
-		memset((u8 *)P2V(c->phys) + keep, 0, PAGE_SIZE - keep);
-		c->written &= keep != 0;
-	}
 }
 
 /* wh_page_purge(ino, gen, off, len): a peer, through our file server, changed a file of this node's tree. */
