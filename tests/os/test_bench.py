@@ -56,3 +56,13 @@ def test_a_command_on_the_peer(tmp_path):
                        capture_output=True, stdin=subprocess.DEVNULL)
     assert r.returncode == 7, r.stderr
     assert r.stdout == "with a file\na  'b'\n$c\nLinux\n" and r.stderr == "err\n"
+
+
+def test_a_peer_that_cannot_be_fetched_names_the_cure(tmp_path):
+    conf = tmp_path / "apt.conf"
+    conf.write_text(f'Dir::State::lists "{tmp_path}"; Dir::Etc::sourcelist "/dev/null"; Dir::Etc::sourceparts "/dev/null";\n')
+    env = dict(os.environ, LINUX_DIR=str(tmp_path / "linux"), APT_CONFIG=str(conf))
+    r = subprocess.run([f"{ROOT}/tools/bench/linux-run.sh", "--disk", "none", "--", "true"], env=env, timeout=60, text=True,
+                       capture_output=True, stdin=subprocess.DEVNULL)
+    assert r.returncode == 125 and f"put the package linux-image-VERSION-amd64_*.deb into {tmp_path}/linux" in r.stderr
+    assert r.stdout == "" and not list((tmp_path / "linux").glob("[!.]*"))
