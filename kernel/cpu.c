@@ -6,7 +6,7 @@
 
 extern char trap_stubs[];
 extern u64 cpu_kstack_top;
-bool cpu_smap HOT_DATA;
+bool cpu_smap HOT_DATA, cpu_tsd HOT_DATA = true;
 struct thread *fpu_owner HOT_DATA;
 bool fpu_trap_armed HOT_DATA; /* ask_mxcsr_mask() leaves it off */
 u32 cpu_mxcsr_mask;
@@ -108,24 +108,10 @@ void cpu_init(void)
 	wrmsr(0xc0000084, 0x47700); /* FMASK: TF IF DF IOPL NT AC */
 }
 
-void cpu_set_kstack(u64 top)
+HOT void cpu_set_kstack(u64 top)
 {
 	cpu_kstack_top = top;
 	tss.rsp0 = top;
-}
-
-void cpu_set_fs(u64 fs_base)
-{
-	wrmsr(0xc0000100, fs_base);
-}
-
-u64 cpu_selectors(void)
-{
-	u32 ds, es, fs, gs;
-	__asm__ volatile("movl %%ds, %0; movl %%es, %1; movl %%fs, %2; movl %%gs, %3"
-			 : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
-	return (u64)(ds & 0xffff) | (u64)(es & 0xffff) << 16 | (u64)(fs & 0xffff) << 32 |
-	       (u64)gs << 48;
 }
 
 void cpu_load_selectors(u64 s)
@@ -147,16 +133,13 @@ bool cpu_selectors_valid(u64 s)
 	return true;
 }
 
-void cpu_set_tsd(bool trap)
+void cpu_change_tsd(bool trap)
 {
-	static bool on HOT_DATA = true;
-	if (trap == on)
-		return;
 	u64 cr4;
 	__asm__ volatile("mov %%cr4, %0" : "=r"(cr4));
 	cr4 = trap ? cr4 | 4 : cr4 & ~4ull;
 	__asm__ volatile("mov %0, %%cr4" ::"r"(cr4));
-	on = trap;
+	cpu_tsd = trap;
 }
 
 void fpu_arm_trap(bool on)

@@ -57,14 +57,30 @@ static inline u64 read_cr2(void)
 void cpu_init(void);
 /* Kernel stack used at the next entry from user mode. */
 void cpu_set_kstack(u64 top);
-void cpu_set_fs(u64 fs_base);
+static inline void cpu_set_fs(u64 fs_base)
+{
+	wrmsr(0xc0000100, fs_base);
+}
 /* ds, es, fs, gs, 16 bits each: without meaning in long mode, but a program can load and read them. Loading fs clears
  * its base. */
-u64 cpu_selectors(void);
+static inline u64 cpu_selectors(void)
+{
+	u32 ds, es, fs, gs;
+	__asm__ volatile("movl %%ds, %0; movl %%es, %1; movl %%fs, %2; movl %%gs, %3"
+			 : "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
+	return (u64)(ds & 0xffff) | (u64)(es & 0xffff) << 16 | (u64)(fs & 0xffff) << 32 |
+	       (u64)gs << 48;
+}
 void cpu_load_selectors(u64 s);
 bool cpu_selectors_valid(u64 s); /* user mode could have loaded them */
 /* RDTSC in user mode traps (so that the clock class serves it) unless the process is a server. */
-void cpu_set_tsd(bool trap);
+extern bool cpu_tsd;
+void cpu_change_tsd(bool trap);
+static inline void cpu_set_tsd(bool trap)
+{
+	if (UNLIKELY(trap != cpu_tsd))
+		cpu_change_tsd(trap);
+}
 extern bool cpu_smap;
 /* Let the kernel touch user pages (SMAP). */
 static inline void user_access_begin(void)

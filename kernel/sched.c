@@ -6,7 +6,8 @@
 #include "proc.h"
 #include "trace.h"
 
-#define SLICE_NS (10 * 1000000ull)
+#define SLICE_NS     (10 * 1000000ull)
+#define LOAD_STEP_NS (10 * 1000000ull)
 
 struct proc *current HOT_DATA;
 struct thread *current_thread HOT_DATA;
@@ -17,19 +18,19 @@ static struct list queues[2] HOT_DATA = {LIST_INIT(queues[0]), LIST_INIT(queues[
 /* Run-queue length of user processes, averaged exponentially over one second (thesis §4.3.4). */
 static u64 runnable_users HOT_DATA, load_milli HOT_DATA, load_seen_ns HOT_DATA;
 
-static void load_advance(void)
+static void load_advance(u64 now)
 {
-	u64 now = now_ns(), steps = (now - load_seen_ns) / 10000000;
-	if (!steps)
+	if (LIKELY(now - load_seen_ns < LOAD_STEP_NS))
 		return;
-	load_seen_ns += steps * 10000000;
+	u64 steps = (now - load_seen_ns) / LOAD_STEP_NS;
+	load_seen_ns += steps * LOAD_STEP_NS;
 	for (u64 i = 0; i < MIN(steps, 800ul); i++)
 		load_milli += ((i64)(runnable_users * 1000000) - (i64)load_milli) / 100;
 }
 
 u64 sched_load_milli(void)
 {
-	load_advance();
+	load_advance(now_ns());
 	return load_milli / 1000;
 }
 
@@ -38,35 +39,37 @@ u64 sched_runnable_users(void)
 	return runnable_users;
 }
 
-static void count_user(const struct proc *p, int delta)
+static void count_user(const struct proc *p, int delta, u64 now)
 {
 	if (p->privileged)
 		return;
-	load_advance();
+	load_advance(now);
 	runnable_users += (u64)(i64)delta;
 }
 
 void sched_set_privileged(struct proc *p, bool on)
 {
-	count_user(p, -1);
+	u64 now = now_ns();
+	count_user(p, -1, now);
 	p->privileged = on;
-	count_user(p, 1);
+	count_user(p, 1, now);
 }
 
-void sched_add(struct thread *t)
+HOT void sched_add(struct thread *t)
 {
 	struct proc *p = t->proc;
+	u64 now = now_ns();
 	ASSERT(list_empty(&t->run_link));
 	t->state = THREAD_RUN;
 	list_push_back(&queues[!p->kernel_priority], &t->run_link);
-	count_user(p, 1);
+	count_user(p, 1, now);
 	if (current &&
 	    (p->kernel_priority > current->kernel_priority ||
 	     (!current->kernel_priority && current_thread->slice_end_ns == NO_DEADLINE))) {
 		if (p->kernel_priority > current->kernel_priority)
 			need_resched = true;
 		else
-			current_thread->slice_end_ns = now_ns() + SLICE_NS;
+			current_thread->slice_end_ns = now + SLICE_NS;
 		timer_slice_changed();
 	}
 }
@@ -82,9 +85,9 @@ static struct thread *pick(void)
 	return NULL;
 }
 
-static void account(struct thread *t)
+static void account(struct thread *t, u64 now)
 {
-	u64 now = now_ns(), used = now - t->last_start_ns;
+	u64 used = now - t->last_start_ns;
 	t->u.cpu_ns += used;
 	if (t->proc->u)
 		t->proc->u->cpu_ns += used;
@@ -105,13 +108,15 @@ void sched_reap_thread_later(struct thread *t)
 	list_push_back(&reap_threads, &t->run_link);
 }
 
-void schedule(void)
+/* What can be done before the address space is switched comes before: behind it TCG knows no page and no jump. */
+HOT void schedule(void)
 {
 	struct thread *prev = current_thread, *next;
-	account(prev);
+	u64 now = now_ns();
+	account(prev, now);
 	need_resched = false;
 	if (prev->state != THREAD_RUN)
-		count_user(prev->proc, -1);
+		count_user(prev->proc, -1, now);
 	else
 		list_push_back(&queues[!prev->proc->kernel_priority], &prev->run_link);
 	while (!(next = pick())) {
@@ -119,27 +124,28 @@ void schedule(void)
 		current_thread = NULL;
 		timer_slice_changed();
 		__asm__ volatile("sti; hlt; cli" ::: "memory");
+		now = now_ns();
 	}
-	next->last_start_ns = now_ns();
+	next->last_start_ns = now;
 	/* Alone: no end of slice, so no timer (tickless). */
-	next->slice_end_ns = list_empty(&queues[0]) && list_empty(&queues[1])
-				     ? NO_DEADLINE
-				     : next->last_start_ns + SLICE_NS;
+	next->slice_end_ns =
+		list_empty(&queues[0]) && list_empty(&queues[1]) ? NO_DEADLINE : now + SLICE_NS;
 	current_thread = next;
 	current = next->proc;
 	timer_slice_changed();
 	if (next != prev) {
 		switch_count++;
-		vm_switch(current->vm);
 		cpu_set_kstack(thread_stack_top(next));
 		prev->selectors = cpu_selectors();
 		if (prev->selectors != next->selectors)
 			cpu_load_selectors(next->selectors);
 		cpu_set_fs(next->fs_base);
 		cpu_set_tsd(!current->privileged);
+		vm_switch(current->vm);
 		context_switch(&prev->ksp, next->ksp);
 	}
-	sched_finish_switch();
+	if (UNLIKELY(!list_empty(&reap_list) | !list_empty(&reap_threads)))
+		sched_finish_switch();
 }
 
 void sched_finish_switch(void)

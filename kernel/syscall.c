@@ -10,8 +10,6 @@
 #include "trace.h"
 #include "trap.h"
 
-#define OBSERVES(kind) (KIND_##kind == KIND_V || KIND_##kind == KIND_OV)
-
 static i64 unknown_call(const u64 *arg);
 
 const struct syscall_row syscall_rows[V_ROWS + 1] = {
@@ -21,8 +19,6 @@ const struct syscall_row syscall_rows[V_ROWS + 1] = {
 		       .cls = CLASS_##cls_,                                                        \
 		       .kind = KIND_##kind_,                                                       \
 		       .rule = RULE_##rule_,                                                       \
-		       .observes = OBSERVES(kind_),                                                \
-		       .new_frame = V_##name_ == V_execve || V_##name_ == V_rt_sigreturn,          \
 		       .fn = sys_##name_},
 #define WHCALL(nr_, name_, cls_, kind_, rule_)                                                     \
 	[V_wh_##name_] = {.nr = nr_,                                                               \
@@ -30,7 +26,6 @@ const struct syscall_row syscall_rows[V_ROWS + 1] = {
 			  .cls = CLASS_##cls_,                                                     \
 			  .kind = KIND_##kind_,                                                    \
 			  .rule = RULE_##rule_,                                                    \
-			  .observes = OBSERVES(kind_),                                             \
 			  .fn = wh_sys_##name_},
 #include "syscalls.def"
 #undef SYSCALL
@@ -42,9 +37,16 @@ const struct syscall_row syscall_rows[V_ROWS + 1] = {
 #define OURS_MAX  64
 /* Row by number; the last one: no such call. */
 static u16 linux_row[LINUX_MAX] HOT_DATA, our_row[OURS_MAX] HOT_DATA;
+/* What each call needs of its row, small enough for the page of hot data. */
+static struct brief {
+	u32 fn; /* the address's low half: the kernel lies in the last 2 GB */
+	u8 observes, new_frame;
+	u16 row;
+} brief[V_ROWS + 1] HOT_DATA;
 u64 syscall_count HOT_DATA;
 
-int syscall_dispatch(struct trapframe *tf);
+/* Aligned so that its beginning and the handler's return never share a slot (HOT, types.h). */
+int syscall_dispatch(struct trapframe *tf) __attribute__((aligned(64)));
 void syscall_init(void);
 
 void syscall_init(void)
@@ -53,23 +55,29 @@ void syscall_init(void)
 		linux_row[nr] = V_ROWS;
 	for (u32 nr = 0; nr < OURS_MAX; nr++)
 		our_row[nr] = V_ROWS;
-	for (u32 i = 0; i < V_ROWS; i++) {
-		u32 nr = syscall_rows[i].nr;
-		if (nr >= WH_SYSCALL_BASE)
-			our_row[nr - WH_SYSCALL_BASE] = (u16)i;
+	for (u32 i = 0; i <= V_ROWS; i++) {
+		const struct syscall_row *r = &syscall_rows[i];
+		brief[i] = (struct brief){.fn = (u32)(u64)r->fn,
+					  .observes = r->kind == KIND_V || r->kind == KIND_OV,
+					  .new_frame = i == V_execve || i == V_rt_sigreturn,
+					  .row = (u16)i};
+		if (i == V_ROWS)
+			break;
+		if (r->nr >= WH_SYSCALL_BASE)
+			our_row[r->nr - WH_SYSCALL_BASE] = (u16)i;
 		else
-			linux_row[nr] = (u16)i;
+			linux_row[r->nr] = (u16)i;
 	}
 }
 
-static inline const struct syscall_row *find_row(u64 nr)
+static inline const struct brief *find_row(u64 nr)
 {
 	u32 row = V_ROWS;
 	if (LIKELY(nr < LINUX_MAX))
 		row = linux_row[nr];
 	else if (nr >= WH_SYSCALL_BASE && nr < WH_SYSCALL_BASE + OURS_MAX)
 		row = our_row[nr - WH_SYSCALL_BASE];
-	return &syscall_rows[row];
+	return &brief[row];
 }
 
 /* By number; made at build time of the host's header (module.mk). NULL: Linux has none either. */
@@ -90,9 +98,9 @@ static i64 unknown_call(const u64 *arg)
 }
 
 /* After a V or OV call: set the marker, keep the value. */
-static inline void note(struct proc *p, const struct syscall_row *r, i64 value)
+static inline void note(struct proc *p, u32 row, i64 value)
 {
-	struct vrec *v = &p->u->vrec[r - syscall_rows];
+	struct vrec *v = &p->u->vrec[row];
 
 	if (!views_on)
 		return;
@@ -102,12 +110,12 @@ static inline void note(struct proc *p, const struct syscall_row *r, i64 value)
 }
 
 /* The end of a call that failed, was re-executed, or has put a whole new frame in place. */
-static void end_rare(struct thread *t, const struct syscall_row *r, i64 value)
+static void end_rare(struct thread *t, const struct brief *b, i64 value)
 {
 	struct ucall *call = &t->u.call;
 
 	/* In a new frame (execve, rt_sigreturn) rax is part of it. */
-	if (!r->new_frame || (r->fn == sys_execve && value != 0))
+	if (!b->new_frame || (b->row == V_execve && value != 0))
 		t->tf->rax = (u64)value;
 	call->error = value < 0 && value > -4096 ? value : 0;
 	if (!signal_is_restart(value))
@@ -132,18 +140,18 @@ HOT int syscall_dispatch(struct trapframe *tf)
 	call->args[5] = tf->r9;
 	if (call->resume_valid && call->resume_nr != nr)
 		call->resume_valid = false;
-	const struct syscall_row *r = find_row(nr);
-	i64 value = r->fn(call->args);
+	const struct brief *b = find_row(nr);
+	i64 value = ((i64(*)(const u64 *))(i64)(i32)b->fn)(call->args);
 	call->values[0] = (u64)value;
-	u64 rare = (u64)value >> 63 | call->resume_valid | r->new_frame;
+	u64 rare = (u64)value >> 63 | call->resume_valid | b->new_frame;
 	if (UNLIKELY(rare)) {
-		end_rare(t, r, value);
+		end_rare(t, b, value);
 	} else {
 		tf->rax = (u64)value;
 		call->error = 0;
 	}
-	if (r->observes && LIKELY(value >= 0))
-		note(p, r, value);
+	if (b->observes && LIKELY(value >= 0))
+		note(p, b->row, value);
 	if (UNLIKELY(rare | attention(p, t)))
 		return 0;
 	fpu_switch_to(t);

@@ -26,10 +26,13 @@ typedef int64_t i64;
 
 /* Doubly linked ring with a head; an unlinked node points to itself. */
 /* On the way of every call, fault or switch. These functions are linked together: after each CR3
- * write TCG fills its TLB page by page, 200 ns each, and jumps within a page are the cheap ones. */
+ * write TCG fills its TLB page by page, 200 ns each, and jumps within a page are the cheap ones.
+ * Only these: TCG's cache of jump targets has 64 slots per page, two targets in one cost 100 ns a
+ * call, and which slot it is (address bits 0-5 xor 6-11) changes with every edit. */
 #define HOT __attribute__((hot))
 /* Small variables used by them, on one page for the same reason: besides, TCG's TLB is direct mapped with as
- * few as 64 entries, so each page more on a hot path may throw another one out. */
+ * few as 64 entries, so each page more on a hot path may throw another one out. This page is the third of
+ * four (kernel.ld): the U-block's hot pages are the first two, that of thread and kernel stack the fourth. */
 #define HOT_DATA    __attribute__((section(".data.hot")))
 #define LIKELY(c)   __builtin_expect(!!(c), 1)
 #define UNLIKELY(c) __builtin_expect(!!(c), 0)

@@ -6,19 +6,12 @@
 #include "usercopy.h"
 #include "cpu.h"
 #include "lib.h"
-#include "vm.h"
 
 int user_copy(void *dst, const void *src, size_t n);
-int user_put_pair(u64 *dst, u64 a, u64 b);
 
-static inline bool range_ok(u64 addr, size_t n)
+int copy_from_user(void *dst, u64 usrc, size_t n)
 {
-	return n <= USER_TOP - USER_MIN && addr - USER_MIN <= USER_TOP - USER_MIN - n;
-}
-
-HOT int copy_from_user(void *dst, u64 usrc, size_t n)
-{
-	if (!range_ok(usrc, n))
+	if (!user_range_ok(usrc, n))
 		return n ? -EFAULT : 0;
 	user_access_begin();
 	int r = user_copy(dst, (const void *)usrc, n);
@@ -26,19 +19,14 @@ HOT int copy_from_user(void *dst, u64 usrc, size_t n)
 	return r;
 }
 
-HOT int copy_to_user(u64 udst, const void *src, size_t n)
+int copy_to_user(u64 udst, const void *src, size_t n)
 {
-	if (!range_ok(udst, n))
+	if (!user_range_ok(udst, n))
 		return n ? -EFAULT : 0;
 	user_access_begin();
 	int r = user_copy((void *)udst, src, n);
 	user_access_end();
 	return r;
-}
-
-HOT int put_pair_to_user(u64 udst, u64 a, u64 b)
-{
-	return LIKELY(range_ok(udst, 2 * sizeof a)) ? user_put_pair((u64 *)udst, a, b) : -EFAULT;
 }
 
 int zero_user(u64 udst, size_t n)

@@ -4,12 +4,13 @@
  * returns to user_copy_failed (trap.c). Leaf functions that change only caller-saved registers, so that this
  * is a return from any place in them. Wide moves; what is left of a whole word is moved byte by byte.
  */
-	.section .text.hot, "ax"
+	.section .text.hot.entry, "ax"
 	.globl user_copy_code
 user_copy_code:
 
 	/* int user_copy(void *dst, const void *src, size_t n) */
 	.globl user_copy
+	.align 16 /* not on syscall_entry's slot of TCG's cache of jumps: low bits 0-5 xor 6-11 */
 user_copy:
 	subq $32, %rdx
 	jb 2f

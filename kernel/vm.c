@@ -83,20 +83,11 @@ void vm_put(struct vm *vm)
 	kfree(vm);
 }
 
-static u64 loaded_cr3 HOT_DATA;
-
-void vm_switch(struct vm *vm)
-{
-	u64 cr3 = vm ? vm->pml4 : kernel_pml4;
-	if (cr3 == loaded_cr3) /* a reload costs 1.5 us under TCG */
-		return;
-	loaded_cr3 = cr3;
-	__asm__ volatile("mov %0, %%cr3" ::"r"(cr3) : "memory");
-}
+u64 vm_loaded_cr3 HOT_DATA;
 
 bool vm_is_loaded(const struct vm *vm)
 {
-	return vm->pml4 == loaded_cr3;
+	return vm->pml4 == vm_loaded_cr3;
 }
 
 struct region *vm_find(struct vm *vm, u64 addr)

@@ -4,9 +4,8 @@
  * will see it, with a record of its own, so that a fault in the views cannot hide itself. It also
  * runs with views off. The record is part of the U-block and travels with it.
  */
+#include "check.h"
 #include "clock.h"
-#include "env.h"
-#include "proc.h"
 
 #define LOUD 3 /* violations of one process that get a log line of their own */
 
@@ -24,12 +23,6 @@ static const char *const clock_name[CHECK_CLOCKS] = {
 	[CLOCK_TSC] = "rdtsc",
 };
 
-static void observed(struct check_state *c)
-{
-	c->observations++;
-	check_observations++;
-}
-
 static void violated(struct proc *p, const char *words)
 {
 	struct check_state *c = &p->u->check;
@@ -42,32 +35,19 @@ static void violated(struct proc *p, const char *words)
 		klog("check: pid %d on node %u: %s", p->pid, node_id.node, words);
 }
 
-static void ran_backwards(struct proc *p, u32 which, i64 last, i64 value)
-{
-	char words[sizeof p->u->check.first];
-	struct text t = TEXT(words, sizeof words);
-
-	text_printf(&t, "%s ran backwards by %ld ns, from %ld to %ld", clock_name[which],
-		    last - value, last, value);
-	violated(p, words);
-}
-
-HOT void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns)
+void check_clock_backwards(struct proc *p, u32 which, i64 value_ns, i64 unit_ns)
 {
 	struct check_state *c = &p->u->check;
+	/* Functions of different resolution show the same clock: compare in the coarser one. */
+	i64 last = c->last[which] - c->last[which] % unit_ns;
 
-	if (p->privileged || which >= CHECK_CLOCKS)
+	if (value_ns >= last)
 		return;
-	observed(c);
-	if (c->seen[which] && value_ns < c->last[which]) {
-		/* Functions of different resolution show the same clock: compare in the coarser
-		 * one. (Only here: a division costs as much as all the rest.) */
-		i64 last = c->last[which] - c->last[which] % unit_ns;
-		if (value_ns >= last)
-			return;
-		ran_backwards(p, which, last, value_ns);
-	}
-	c->seen[which] = 1;
+	char words[sizeof c->first];
+	struct text t = TEXT(words, sizeof words);
+	text_printf(&t, "%s ran backwards by %ld ns, from %ld to %ld", clock_name[which],
+		    last - value_ns, last, value_ns);
+	violated(p, words);
 	c->last[which] = value_ns;
 }
 
@@ -93,7 +73,7 @@ void check_same(struct proc *p, const char *what, i32 *first_seen, i32 value)
 
 	if (p->privileged)
 		return;
-	observed(c);
+	check_observed(c);
 	if (*first_seen == 0)
 		*first_seen = value;
 	if (*first_seen == value)

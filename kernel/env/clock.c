@@ -7,6 +7,7 @@
  * timers are in sleep.c, rdtsc in tsc.c.
  */
 #include "clock.h"
+#include "check.h"
 #include "ipc.h"
 #include "msg_clock.h"
 #include "proc.h"
@@ -56,8 +57,8 @@ u64 proc_cpu_ns(const struct proc *p)
 	return p->u->cpu_ns + (p == current ? now_ns() - current_thread->last_start_ns : 0);
 }
 
-/* REALTIME as p is shown it. -ERESTARTSYS: interrupted while blocked (CLOCK_BLOCK). */
-HOT static int realtime(struct proc *p, i64 *value)
+/* REALTIME with views off, or behind the duplicate. */
+static int realtime_rare(struct proc *p, i64 *value)
 {
 	struct cview *v = &p->u->cview[CLOCK_REALTIME];
 
@@ -73,6 +74,17 @@ HOT static int realtime(struct proc *p, i64 *value)
 			return -ERESTARTSYS;
 	}
 	*value = cview_observe(v, clock_policy, node_realtime());
+	return 0;
+}
+
+/* REALTIME as p is shown it. -ERESTARTSYS: interrupted while blocked (CLOCK_BLOCK). */
+static inline int realtime(struct proc *p, i64 *value)
+{
+	struct cview *v = &p->u->cview[CLOCK_REALTIME];
+
+	if (UNLIKELY(!(v->larger & views_on)))
+		return realtime_rare(p, value);
+	cview_shown(v, *value = node_realtime());
 	return 0;
 }
 
@@ -117,7 +129,7 @@ static struct user_timeval to_timeval(i64 ns)
 	return (struct user_timeval){ns / (i64)NS_PER_SEC, ns % (i64)NS_PER_SEC / 1000};
 }
 
-HOT i64 sys_clock_gettime(const u64 *arg)
+i64 sys_clock_gettime(const u64 *arg)
 {
 	i64 ns;
 	int r = observe(current, (u32)arg[0], &ns);
@@ -160,7 +172,7 @@ static void observe_zone(struct proc *p, struct kzone *z)
 	u->zone_dsttime = z->dsttime;
 }
 
-HOT i64 sys_gettimeofday(const u64 *arg)
+i64 sys_gettimeofday(const u64 *arg)
 {
 	if (arg[0]) {
 		i64 ns;
@@ -365,6 +377,22 @@ void clock_learn(struct proc *to, const struct proc *from)
 	if (views_on && to->u && from->u)
 		cview_learn(&to->u->cview[CLOCK_REALTIME], &from->u->cview[CLOCK_REALTIME],
 			    node_realtime());
+}
+
+void clock_leave(struct cview *in_pipe, const struct proc *writer)
+{
+	const struct cview *v = &writer->u->cview[CLOCK_REALTIME];
+
+	if (v->marker & !writer->privileged && v->dup_ns > in_pipe->dup_ns)
+		*in_pipe = *v;
+}
+
+void clock_take(struct proc *reader, const struct cview *in_pipe)
+{
+	struct cview *v = &reader->u->cview[CLOCK_REALTIME];
+
+	if (in_pipe->dup_ns > v->dup_ns && views_on && !reader->privileged)
+		cview_learn(v, in_pipe, node_realtime());
 }
 
 static int clock_init(struct proc *p)

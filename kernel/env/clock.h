@@ -32,9 +32,11 @@ extern enum clock_policy
 /* "hold", "block" or "slew". false: unknown, nothing changed. */
 bool clock_policy_set(const char *name);
 
-/* Memory that `from` wrote reaches `to` (wait, a pipe): it brings along what `from` saw of the
- * clocks. */
+/* Memory that `from` wrote reaches `to` (wait): it brings along what `from` saw of the clocks. */
 void clock_learn(struct proc *to, const struct proc *from);
+/* The same through a pipe, which keeps for its readers the latest that its writers had seen. */
+void clock_leave(struct cview *in_pipe, const struct proc *writer);
+void clock_take(struct proc *reader, const struct cview *in_pipe);
 
 /* Deadlines do not fire while a process is frozen (the signal would miss the copy that travels). */
 void clock_suspend(struct proc *p);

@@ -30,14 +30,19 @@ struct cview {
 /* What an observation would show; effect-free. */
 i64 cview_peek(const struct cview *v, enum clock_policy policy, i64 now);
 i64 cview_observe_held(struct cview *v, enum clock_policy policy, i64 now);
+/* The process is shown `now`, the node's clock. */
+static inline void cview_shown(struct cview *v, i64 now)
+{
+	v->marker = 1;
+	v->dup_ns = v->seen_ns = now;
+}
 /* An observation: sets the marker, the duplicate and, once the node's clock has passed it,
  * `larger`. */
 static inline i64 cview_observe(struct cview *v, enum clock_policy policy, i64 now)
 {
 	if (!v->larger)
 		return cview_observe_held(v, policy, now);
-	v->marker = 1;
-	v->dup_ns = v->seen_ns = now;
+	cview_shown(v, now);
 	return now;
 }
 /* Static instantiation at resumption: `now` is the effect-free probe that is compared with the

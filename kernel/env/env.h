@@ -100,8 +100,6 @@ struct check_state {
 	i32 pid, ppid;	 /* first values seen; 0: not seen */
 	char first[120]; /* the first violation, in words */
 };
-/* p was shown value_ns, which is a multiple of unit_ns (1 s for time()). */
-void check_clock(struct proc *p, u32 which, i64 value_ns, i64 unit_ns);
 /* p itself has set the clock (REALTIME) to value_ns: from here on it may be less than before. */
 void check_clock_was_set(struct proc *p, i64 value_ns);
 /* Somebody has set this node's clock: what p sees next is what it would see if it had never moved. */

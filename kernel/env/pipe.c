@@ -4,6 +4,7 @@
  * holds an end moves, and the process uses it from afar (ends.h): so the rule `local` is kept.
  * Closing the last end unmarks: nothing then remains that the process could compare.
  */
+#include "env/clock.h"
 #include "env/rows.h"
 #include "ends.h"
 #include "frame.h"
@@ -29,6 +30,7 @@ struct pipe {
 	u32 servers;	       /* services to notify: they use an end */
 	u32 inode;
 	struct waitq read_wait, write_wait;
+	struct cview clock; /* the latest REALTIME that a writer had been shown; see clock_leave */
 };
 
 static u64 pipes;
@@ -126,6 +128,8 @@ static i64 pipe_read(struct ofile *f, u64 ubuf, size_t len)
 		}
 	}
 	p->reading = false;
+	if (done)
+		clock_take(current, &p->clock);
 	pipe_changed(p);
 	return done ? (i64)done : -EFAULT;
 }
@@ -185,6 +189,7 @@ static i64 pipe_write(struct ofile *f, u64 ubuf, size_t len)
 		if (r >
 		    0) { /* only then: a server that is told of its own failed write would try for ever */
 			done += (size_t)r;
+			clock_leave(&p->clock, current);
 			pipe_changed(p);
 		}
 		if (r == -ERESTARTSYS)

@@ -5,6 +5,7 @@
  * frozen.
  */
 #include "clock.h"
+#include "check.h"
 #include "proc.h"
 #include "signals.h"
 #include "usercopy.h"

@@ -12,6 +12,7 @@ uint64_t compute(void);
 void compute_reset(void);
 int child_compute(void);
 int child_clocks(void); /* 0.7 s of reading all clocks */
+int child_tells(void);	/* the time to a process that has not looked; sleeps 0.1 s in between */
 int child_sleep(void);
 int child_abs_sleep(void);
 int child_alarm(void);

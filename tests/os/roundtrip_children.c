@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include "roundtrip.h"
@@ -83,6 +84,26 @@ int child_clocks(void)
 		sec = time(NULL);
 	}
 	return 0;
+}
+
+int child_tells(void)
+{
+	int p[2], status;
+	int64_t told;
+
+	if (pipe(p))
+		return 1;
+	pid_t listener = fork();
+	if (listener == 0) {
+		if (read(p[0], &told, sizeof told) != sizeof told)
+			_exit(2);
+		_exit(now(CLOCK_REALTIME) < told ? 3 : 0);
+	}
+	told = now(CLOCK_REALTIME);
+	nanosleep(&(struct timespec){.tv_nsec = 100 * MS}, NULL);
+	if (write(p[1], &told, sizeof told) != sizeof told || waitpid(listener, &status, 0) < 0)
+		return 4;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 5;
 }
 
 int child_sleep(void)
