@@ -19,7 +19,7 @@ done
 . tools/bench/linux-vm.sh
 . tools/bench/prompt.sh
 OUT=${RUN%/node}
-LX=$OUT/linux # the Linux peer's directory; removed, too
+LX='' # the Linux peer's directory; removed, too
 NODEBENCH=$BUILD/user/bench/nodebench
 
 MEMORY=384 # MB, of both
@@ -285,9 +285,9 @@ rows() {
 report() { awk -F'\t' -v form="$1" -f tools/bench/report.awk "$SAMPLES_FILE"; }
 
 at_exit() {
-	linux_kill "$LX"
+	[ -z "$LX" ] || linux_kill "$LX"
 	[ ! -f "$RUN/cluster.conf" ] || cmd_down
-	rm -rf "$LX"
+	[ -z "$LX" ] || rm -rf "$LX"
 }
 
 main() {
@@ -304,13 +304,13 @@ main() {
 	linux_find
 	up_options -n 1 --direct --mem ${MEMORY}M
 	up_prepare # the directory is ours alone from here on
-	mkdir -p "$LX"
+	trap at_exit EXIT
+	trap 'exit 130' INT TERM
+	LX=$(mktemp -d "$OUT/peer.XXXXXX")
 	SAMPLES_FILE=$OUT/node.samples
 	: >"$SAMPLES_FILE"
 	about
 	rows
-	trap at_exit EXIT
-	trap 'exit 130' INT TERM
 	switch_start
 	bench_boot
 	bench_rounds
