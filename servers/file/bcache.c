@@ -264,12 +264,16 @@ static int by_block(const void *a, const void *b)
 	return x->blk < y->blk ? -1 : x->blk > y->blk;
 }
 
-static unsigned collect_dirty(struct bcache *c, enum bc_kind kind)
-{
-	unsigned n = 0;
+enum { ONLY_DATA = 1 << BC_DATA, ONLY_META = 1 << BC_META };
 
-	for (unsigned i = 0; i < c->nbufs && n < c->dirty[kind]; i++)
-		if (c->bufs[i].valid && c->bufs[i].dirty && c->bufs[i].kind == kind)
+static unsigned collect_dirty(struct bcache *c, unsigned kinds)
+{
+	unsigned n = 0, all = 0;
+
+	for (unsigned k = BC_DATA; k <= BC_META; k++)
+		all += kinds & 1u << k ? c->dirty[k] : 0;
+	for (unsigned i = 0; i < c->nbufs && n < all; i++)
+		if (c->bufs[i].valid && c->bufs[i].dirty && (kinds & 1u << c->bufs[i].kind))
 			c->sorted[n++] = &c->bufs[i];
 	qsort(c->sorted, n, sizeof(c->sorted[0]), by_block);
 	return n;
@@ -277,8 +281,11 @@ static unsigned collect_dirty(struct bcache *c, enum bc_kind kind)
 
 static int write_kind(struct bcache *c, enum bc_kind kind)
 {
-	unsigned n = collect_dirty(c, kind);
+	unsigned n = collect_dirty(c, 1u << kind);
 	int err = transfer(c, c->sorted, n, true);
+
+	if (kind == BC_DATA)
+		c->data_written += n;
 
 	if (err < 0)
 		return err;
@@ -295,7 +302,13 @@ int bcache_write_data(struct bcache *c)
 unsigned bcache_dirty_meta(struct bcache *c, struct buf ***bufs)
 {
 	*bufs = c->sorted;
-	return collect_dirty(c, BC_META);
+	return collect_dirty(c, ONLY_META);
+}
+
+unsigned bcache_dirty_all(struct bcache *c, struct buf ***bufs)
+{
+	*bufs = c->sorted;
+	return collect_dirty(c, ONLY_DATA | ONLY_META);
 }
 
 int bcache_write_meta(struct bcache *c)

@@ -43,6 +43,7 @@ struct bcache {
 	struct list unused;
 	struct buf **sorted; /* scratch of the writers, nbufs entries */
 	uint64_t hits, misses;
+	uint64_t data_written; /* blocks, in place */
 };
 
 /* Memory comes from dev->alloc(). -ENOMEM. */
@@ -71,6 +72,8 @@ void bcache_drop(struct bcache *c);
 int bcache_write_data(struct bcache *c);
 /* All dirty META buffers, ascending; valid until the next call into the cache. */
 unsigned bcache_dirty_meta(struct bcache *c, struct buf ***bufs);
+/* The same of both kinds. */
+unsigned bcache_dirty_all(struct bcache *c, struct buf ***bufs);
 /* Write all dirty META in place (not flushed): after the journal has them. */
 int bcache_write_meta(struct bcache *c);
 

@@ -27,6 +27,7 @@ enum { INODE_BUCKETS = 256, INODE_KEEP = 512 }; /* inodes without users that sta
 enum { NAME_BUCKETS = 1024, NAME_SHORT = 32 };	/* cached names; longer ones are not cached */
 /* The most blocks that one operation allocates, and dirties as metadata. */
 enum { FS_OP_BLOCKS = 96, FS_OP_META = 64 };
+enum { FS_LOG_DATA = 16 }; /* as many blocks of file data go through the journal */
 enum { TELL_FACTS = 32, TELL_INODES = 32 };
 
 /* An inode in memory. Stays as long as someone holds a reference; is written at the next
@@ -86,7 +87,8 @@ struct fs {
 
 	/* File data of this checkpoint must be on the disk before it: blocks are new, or the file longer. */
 	bool ordered;
-	bool broken; /* a checkpoint failed: nothing more is written, every change is -EIO */
+	uint64_t data_seen; /* bc.data_written at the last checkpoint */
+	bool broken;	    /* a checkpoint failed: nothing more is written, every change is -EIO */
 };
 
 /* ---- mount.c ---- */

@@ -332,14 +332,15 @@ static void turn_back(struct journal *j, unsigned need)
 		j->head = j->first;
 }
 
-int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool ordered)
+int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, unsigned how)
 {
+	bool ordered = how & JOURNAL_ORDERED, older = j->data && (how & JOURNAL_IN_PLACE);
 	unsigned need = log_blocks(j, n);
 	int err = 0;
 
 	if (n > journal_capacity(j))
 		return -EFBIG;
-	if (j->used + need > j->len - j->first) /* it must not lie over what still counts */
+	if (older || j->used + need > j->len - j->first) /* not over what still counts */
 		err = journal_empty(j);
 	else if (ordered)
 		err = j->dev->flush(j->dev);
@@ -347,8 +348,11 @@ int journal_commit(struct journal *j, struct buf *const *bufs, unsigned n, bool 
 		return err;
 	if (ordered)
 		turn_back(j, need);
-	err = write_commit(j, bufs, n, ordered || !j->begun);
+	bool tail = ordered || !j->begun;
+
+	err = write_commit(j, bufs, n, tail);
 	j->begun = true;
+	j->data = (how & JOURNAL_DATA) || (j->data && !tail);
 	j->seq++; /* even after an error: the record may be there, so its number is spent */
 	return err;
 }
@@ -361,7 +365,7 @@ int journal_empty(struct journal *j)
 		err = log_io(j, 0, set_super(j, 0), true);
 	if (err == 0)
 		err = j->dev->flush(j->dev);
-	j->begun = false;
+	j->begun = j->data = false;
 	j->head = j->first;
 	j->used = 0;
 	return err;

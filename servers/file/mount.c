@@ -111,33 +111,63 @@ bool fs_dirty(const struct fs *fs)
 	       fs->bc.dirty[BC_META] || (fs->e2->flags & changed);
 }
 
+/*
+ * Little data goes through the journal, with the metadata that shows it: one flush. Not if a part of it
+ * was written in place before, for then it must be flushed before that metadata anyway.
+ */
+static bool data_in_journal(const struct fs *fs)
+{
+	unsigned data = fs->bc.dirty[BC_DATA];
+
+	return fs->journaled && fs->bc.data_written == fs->data_seen && data <= FS_LOG_DATA &&
+	       data + fs->bc.dirty[BC_META] <= journal_capacity(&fs->journal);
+}
+
+static int commit(struct fs *fs, bool freed)
+{
+	bool logged = data_in_journal(fs), data = fs->bc.dirty[BC_DATA] > 0;
+	int err = logged ? 0 : bcache_write_data(&fs->bc);
+	unsigned how = logged && data ? JOURNAL_DATA : 0;
+	struct buf **bufs;
+
+	if (err < 0)
+		return err;
+	if (freed || (fs->ordered && !logged))
+		how |= JOURNAL_ORDERED;
+	if (fs->bc.data_written != fs->data_seen)
+		how |= JOURNAL_IN_PLACE;
+	unsigned n = bcache_dirty_all(&fs->bc, &bufs);
+
+	return journal_commit(&fs->journal, bufs, n, how);
+}
+
 static int checkpoint(struct fs *fs)
 {
-	struct buf **meta;
 	int err = inodes_flush(fs);
 
 	if (err < 0)
 		return err;
-	bool ordered = fs->ordered || fs->freed_runs > 0;
+	bool freed = fs->freed_runs > 0;
 
 	release_freed(fs);
 	if ((fs->e2->flags & (EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)) &&
 	    ext2fs_flush2(fs->e2, EXT2_FLAG_FLUSH_NO_SYNC))
 		return -EIO;
-	err = bcache_write_data(&fs->bc);
+	bool journal = fs->journaled && fs->bc.dirty[BC_META];
+
+	err = journal ? commit(fs, freed) : 0;
+	if (err == 0)
+		err = bcache_write_data(&fs->bc);
+	if (err == 0)
+		err = bcache_write_meta(&fs->bc);
+	if (err == 0 && !journal)
+		err = fs->dev->flush(fs->dev);
 	if (err < 0)
 		return err;
-	if (fs->journaled && fs->bc.dirty[BC_META]) {
-		unsigned n = bcache_dirty_meta(&fs->bc, &meta);
-
-		err = journal_commit(&fs->journal, meta, n, ordered);
-		if (err < 0)
-			return err;
-		fs->ordered = false;
-		return bcache_write_meta(&fs->bc);
-	}
-	err = bcache_write_meta(&fs->bc);
-	return err < 0 ? err : fs->dev->flush(fs->dev);
+	fs->ordered = false;
+	if (journal) /* else the journal must still hear of what was written in place */
+		fs->data_seen = fs->bc.data_written;
+	return 0;
 }
 
 int fs_checkpoint(struct fs *fs)

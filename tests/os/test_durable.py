@@ -177,12 +177,15 @@ def kill_and_judge(c, scratch, seed):
     c.sh(1, f"mkdir {directory}; sync")
     work = Workload(seed)
     hands = Hands(c.whctl(1, "exec", "t_disk", directory))
-    killer = threading.Timer(rng.uniform(0.2, 2.0), lambda: c.verb("kill", 1))
-    killer.start()
+    killer = threading.Timer(rng.uniform(0, 0.2), lambda: c.verb("kill", 1))
+    when = rng.randrange(3, 40)
     lines = work.start()
     while (answer := hands.do(lines)) == "done":
         work.synced()
         lines = work.batch()
+        when -= 1
+        if when == 0:
+            killer.start()
     killer.join()
     assert answer == "" and not hands.failed, (answer, hands.failed)
     hands.p.wait(timeout=60)
@@ -203,13 +206,12 @@ def kill_and_judge(c, scratch, seed):
     why = work.judge_window(tree_of(c, directory), *window)
     assert why is None, f"the node after kill {seed}: {why}"
     c.sh(1, f"rm -r {directory}")
-    return len(work.acks), int(said[2])
+    return int(said[2])
 
 
 def kills(c, scratch, seeds):
     seen = [kill_and_judge(c, scratch, seed) for seed in seeds]
-    assert max(syncs for syncs, _ in seen) > 10, f"the kills came before any work was done: {seen}"
-    assert any(blocks for _, blocks in seen), "no kill left anything to redo"
+    assert any(seen), "no kill left anything to redo"
     c.sh(1, "sync")
     c.verb("kill", 1)
     code, text = e2fsck(raw_disk(c, scratch), "-p")
