@@ -21,7 +21,8 @@ missing_packages() {
 	need xz-utils xz
 	need python3-pytest pytest-3
 	local extra
-	for extra in ${EXTRA_PACKAGES:-}; do need "$extra" "$extra"; done # what only the tests need
+	# What only the tests need: packages by the name of their command, or PACKAGE:COMMAND.
+	for extra in ${EXTRA_PACKAGES:-}; do need "${extra%:*}" "${extra#*:}"; done
 	{ PATH=$path command -v busybox >/dev/null && readelf -l "$(PATH=$path command -v busybox)" 2>/dev/null |
 		grep -q 'LOAD' && ! readelf -l "$(PATH=$path command -v busybox)" | grep -q INTERP; } || echo busybox-static
 }
