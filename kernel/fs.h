@@ -6,7 +6,7 @@
 #include "linux_file.h"
 #include "path.h"
 
-/* ---- requests (fobj.c): on behalf of the current process; block, uninterruptibly ---- */
+/* ---- requests (fsreq.c): on behalf of the current process; block, uninterruptibly ---- */
 
 /* One request; m->status or -errno. The file server itself may not ask (it would wait for itself): -EIO. */
 i64 fs_call(struct wh_msg *m, void *kbuf, size_t len, u32 bulk_flags);

@@ -21,7 +21,7 @@ $(BUILD)/tests/host/test_filemove: tests/host/test_filemove.c kernel/env/filemov
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
 
 HOST_TESTS += $(BUILD)/tests/host/test_pagecache
-$(BUILD)/tests/host/test_pagecache: tests/host/test_pagecache.c $(addprefix kernel/,fobj.c idle.c known.c pagecache.c pagefetch.c pageback.c)
+$(BUILD)/tests/host/test_pagecache: tests/host/test_pagecache.c $(addprefix kernel/,fobj.c fsreq.c idle.c known.c pagecache.c pagefetch.c pageback.c)
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -Wno-missing-prototypes -MMD -o $@ $(filter %.c,$^)
 
