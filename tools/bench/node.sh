@@ -28,13 +28,14 @@ declare -A GOAL=() TEXT=()
 
 # Rows that nodebench alone cannot measure: NAME GOAL TEXT.
 OTHER_ROWS='boot	0.33	QEMU start to shell prompt (Linux: uncompressed kernel, plain busybox initramfs)
-view_clock	1.15	cost of views: clock_call
+view_clock	1.15	cost of views: clock_call (the wall clock)
+view_mono	1.15	cost of views: clock_libc (the monotonic clock)
 view_read4k	1.05	cost of views: read4k_cached
 view_null	1.10	cost of views: null_call'
 # For information, if it has been built (make suite-sqlite).
 SPEEDTEST=${THIRD:-$ROOT/build/third}/suites/sqlite/stage/sqlite/speedtest1
 SPEEDTEST_ROW="speedtest1	-	SQLite's speedtest1 --size 5"
-declare -A VIEW_OF=([view_clock]=clock_call [view_read4k]=read4k_cached [view_null]=null_call)
+declare -A VIEW_OF=([view_clock]=clock_call [view_mono]=clock_libc [view_read4k]=read4k_cached [view_null]=null_call)
 
 options() {
 	local goals=() quick=0 name
