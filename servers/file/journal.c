@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The metadata log. See journal.h. All numbers on disk are big-endian. */
-#include "journal.h"
+/* Writing the log. See journal.h. */
+#include "jbd.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,48 +10,7 @@
 #include <ext2fs/ext2_fs.h>
 #include <ext2fs/ext2fs.h> /* for its CRC, which is the journal's */
 
-enum { JBD_MAGIC = (int)0xc03b3998 };
-enum jbd_type { JBD_DESCRIPTOR = 1, JBD_COMMIT = 2, JBD_SUPER_V1 = 3, JBD_SUPER_V2 = 4 };
-enum jbd_tag_flags { TAG_ESCAPED = 1, TAG_SAME_UUID = 2, TAG_LAST = 8 };
-enum { UUID_BYTES = 16 };
-enum { COMPAT_CHECKSUM = 1, INCOMPAT_ASYNC_COMMIT = 4 };
-enum { CSUM_CRC32 = 1, CSUM_BYTES = 4 };
-#define CRC_SEED (~0u)
-
-struct jbd_header {
-	uint32_t magic, type, seq;
-};
-
-struct jbd_super {
-	struct jbd_header h;
-	uint32_t bsize, maxlen, first; /* block size, log blocks, first usable one */
-	uint32_t seq, start;	       /* of the first commit in the log; start 0: empty */
-	uint32_t error;
-	uint32_t compat, incompat, ro_compat;
-};
-
-struct jbd_tag {
-	uint32_t blk;
-	uint16_t csum, flags;
-};
-
-struct jbd_commit {
-	struct jbd_header h;
-	uint8_t csum_type, csum_bytes, pad[2];
-	uint32_t csum; /* of descriptors and copies, as they are in the log */
-};
-
-/* Where a tag is in a descriptor, and where the next one is. */
-struct tag_cursor {
-	unsigned off;
-};
-
-static struct jbd_super *super_of(struct journal *j)
-{
-	return (void *)j->super;
-}
-
-static int log_io(struct journal *j, uint32_t pos, void *data, bool write)
+int journal_log_io(struct journal *j, uint32_t pos, void *data, bool write)
 {
 	struct blk_io io = {.off = j->map[pos] * j->bsize,
 			    .write = write,
@@ -70,14 +28,6 @@ static void set_header(void *block, enum jbd_type type, uint32_t seq)
 	h->magic = htobe32((uint32_t)JBD_MAGIC);
 	h->type = htobe32(type);
 	h->seq = htobe32(seq);
-}
-
-static bool has_header(const void *block, enum jbd_type type, uint32_t seq)
-{
-	const struct jbd_header *h = block;
-
-	return h->magic == htobe32((uint32_t)JBD_MAGIC) && h->type == htobe32(type) &&
-	       h->seq == htobe32(seq);
 }
 
 /* A log in the form that we write, or in the plain one, which a tool may have left. */
@@ -98,7 +48,7 @@ int journal_open(struct journal *j, struct blkdev *dev, unsigned bsize, uint64_t
 	j->desc = mem + bsize;
 	j->commit = mem + 2 * (size_t)bsize;
 	j->escape = mem + 3 * (size_t)bsize;
-	if (log_io(j, 0, j->super, false) < 0)
+	if (journal_log_io(j, 0, j->super, false) < 0)
 		return -EIO;
 	struct jbd_super *s = super_of(j);
 	uint32_t type = be32toh(s->h.type);
@@ -158,11 +108,6 @@ static int drain(struct log_writer *w)
 	w->nio = 0;
 	w->escapes = 0;
 	return err;
-}
-
-static uint32_t next_pos(const struct journal *j, uint32_t pos)
-{
-	return pos + 1 < j->len ? pos + 1 : j->first;
 }
 
 /* One write of a log block; joined to the one before where both are neighbours on the disk. */
@@ -362,137 +307,11 @@ int journal_empty(struct journal *j)
 	int err = j->dev->flush(j->dev);
 
 	if (err == 0)
-		err = log_io(j, 0, set_super(j, 0), true);
+		err = journal_log_io(j, 0, set_super(j, 0), true);
 	if (err == 0)
 		err = j->dev->flush(j->dev);
 	j->begun = j->data = false;
 	j->head = j->first;
 	j->used = 0;
 	return err;
-}
-
-/* ---- replay ---- */
-
-/* Step to the next tag of the descriptor in j->desc. False: no more. */
-static bool next_tag(const struct journal *j, struct tag_cursor *c, struct jbd_tag *tag)
-{
-	if (c->off + sizeof(*tag) > j->bsize)
-		return false;
-	memcpy(tag, j->desc + c->off, sizeof(*tag));
-	uint16_t flags = be16toh(tag->flags);
-
-	c->off += sizeof(*tag) + (flags & TAG_SAME_UUID ? 0 : UUID_BYTES);
-	if (flags & TAG_LAST)
-		c->off = j->bsize;
-	return true;
-}
-
-/* Put the block logged at pos where its tag says. */
-static int redo(struct journal *j, uint32_t pos, const struct jbd_tag *tag)
-{
-	uint64_t off = (uint64_t)be32toh(tag->blk) * j->bsize;
-
-	if (off + j->bsize > j->dev->bytes)
-		return -EINVAL;
-	int err = log_io(j, pos, j->escape, false);
-
-	if (err < 0)
-		return err;
-	if (be16toh(tag->flags) & TAG_ESCAPED) {
-		uint32_t magic = htobe32((uint32_t)JBD_MAGIC);
-
-		memcpy(j->escape, &magic, sizeof(magic));
-	}
-	struct blk_io io = {
-		.off = off, .write = true, .nseg = 1, .seg_len = j->bsize, .seg = {j->escape}};
-
-	return j->dev->submit(j->dev, &io, 1);
-}
-
-/* Its number of blocks, read for the checksum or put in place. */
-static int descriptor(struct journal *j, uint32_t *at, uint32_t *crc, bool apply)
-{
-	struct tag_cursor c = {.off = sizeof(struct jbd_header)};
-	struct jbd_tag tag;
-	int blocks = 0;
-
-	*crc = ext2fs_crc32_be(*crc, j->desc, j->bsize);
-	for (; next_tag(j, &c, &tag) && blocks < (int)j->len; blocks++, *at = next_pos(j, *at)) {
-		int err = apply ? redo(j, *at, &tag) : log_io(j, *at, j->escape, false);
-
-		if (err < 0)
-			return err;
-		if (!apply)
-			*crc = ext2fs_crc32_be(*crc, j->escape, j->bsize);
-	}
-	return blocks;
-}
-
-static bool record_fits(const struct journal *j, uint32_t crc)
-{
-	const struct jbd_commit *c = (void *)j->desc;
-	bool none = c->csum_type == 0 && c->csum_bytes == 0 && c->csum == 0;
-
-	return none || (c->csum_type == CSUM_CRC32 && c->csum_bytes == CSUM_BYTES &&
-			c->csum == htobe32(crc));
-}
-
-/*
- * Go through the commit that starts at *pos and leave *pos behind it. Returns its number of blocks,
- * 0 if there is no complete commit (*torn: a part of one), or an error. With `apply` the blocks are
- * put in place.
- */
-static int scan_commit(struct journal *j, uint32_t *pos, bool apply, bool *torn)
-{
-	uint32_t at = *pos, crc = CRC_SEED;
-	int blocks = 0;
-
-	for (uint32_t seen = 0; seen < j->len; seen++) {
-		if (log_io(j, at, j->desc, false) < 0)
-			return -EIO;
-		at = next_pos(j, at);
-		if (has_header(j->desc, JBD_COMMIT, j->seq)) {
-			*torn = !apply && !record_fits(j, crc);
-			if (*torn)
-				return 0;
-			*pos = at;
-			return blocks;
-		}
-		if (!has_header(j->desc, JBD_DESCRIPTOR, j->seq))
-			break;
-		*torn = true;
-		int n = descriptor(j, &at, &crc, apply);
-
-		if (n < 0)
-			return n;
-		blocks += n;
-		seen += (uint32_t)n;
-	}
-	return 0;
-}
-
-int journal_replay(struct journal *j, struct journal_redone *done)
-{
-	uint32_t pos = be32toh(super_of(j)->start);
-
-	*done = (struct journal_redone){0};
-	if (pos == 0)
-		return 0;
-	if (pos >= j->len)
-		return -EINVAL;
-	for (;; j->seq++) {
-		uint32_t probe = pos;
-		int n = scan_commit(j, &probe, false, &done->torn);
-
-		if (n > 0)
-			n = scan_commit(j, &pos, true, &done->torn);
-		if (n < 0)
-			return n;
-		if (n == 0)
-			break;
-		done->commits++;
-		done->blocks += (unsigned)n;
-	}
-	j->seq++; /* a torn commit may have left records with this number */
-	return journal_empty(j);
 }
