@@ -97,13 +97,21 @@ i64 sys_mkdirat(const u64 *arg)
 	return mkdir_at((int)arg[0], arg[1], (u32)arg[2]);
 }
 
-i64 sys_mknod(const u64 *arg)
+static i64 mknod_at(int dirfd, u64 name, u32 mode)
 {
-	u32 mode = (u32)arg[1];
 	if (!(mode & S_IFMT))
 		mode |= S_IFREG;
-	return change(FS_MKNOD, AT_FDCWD, arg[0],
-		      (struct fs_path){.mode = mode & ~current->u->umask});
+	return change(FS_MKNOD, dirfd, name, (struct fs_path){.mode = mode & ~current->u->umask});
+}
+
+i64 sys_mknod(const u64 *arg)
+{
+	return mknod_at(AT_FDCWD, arg[0], (u32)arg[1]);
+}
+
+i64 sys_mknodat(const u64 *arg)
+{
+	return mknod_at((int)arg[0], arg[1], (u32)arg[2]);
 }
 
 i64 sys_rmdir(const u64 *arg)
