@@ -13,6 +13,7 @@
 enum { JOURNAL_INO = EXT2_JOURNAL_INO, MAX_JOURNAL_BLOCKS = 65536 };
 enum { DIRTY_INODES_MAX = 256, FREED_RUNS_MAX = 4096 };
 
+#define E2_CHANGED (EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)
 /* Everything that plain ext2 needs from its drivers; and a journal, which we do ourselves. */
 #define COMPAT_IGNORED                                                                             \
 	(EXT2_FEATURE_COMPAT_RESIZE_INODE | EXT2_FEATURE_COMPAT_DIR_INDEX |                        \
@@ -105,16 +106,12 @@ static void release_freed(struct fs *fs)
 
 bool fs_dirty(const struct fs *fs)
 {
-	const unsigned changed = EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY;
-
 	return fs->dirty_inodes || fs->freed_runs || fs->bc.dirty[BC_DATA] ||
-	       fs->bc.dirty[BC_META] || (fs->e2->flags & changed);
+	       fs->bc.dirty[BC_META] || (fs->e2->flags & E2_CHANGED);
 }
 
-/*
- * Little data goes through the journal, with the metadata that shows it: one flush. Not if a part of it
- * was written in place before, for then it must be flushed before that metadata anyway.
- */
+/* Little data goes through the journal, with the metadata that shows it: one flush. Not if a part of it
+ * was written in place before, for then it must be flushed before that metadata anyway. */
 static bool data_in_journal(const struct fs *fs)
 {
 	unsigned data = fs->bc.dirty[BC_DATA];
@@ -126,12 +123,11 @@ static bool data_in_journal(const struct fs *fs)
 static int commit(struct fs *fs, bool freed)
 {
 	bool logged = data_in_journal(fs), data = fs->bc.dirty[BC_DATA] > 0;
-	int err = logged ? 0 : bcache_write_data(&fs->bc);
 	unsigned how = logged && data ? JOURNAL_DATA : 0;
 	struct buf **bufs;
 
-	if (err < 0)
-		return err;
+	if (!logged && bcache_write_data(&fs->bc) < 0)
+		return -EIO;
 	if (freed || (fs->ordered && !logged))
 		how |= JOURNAL_ORDERED;
 	if (fs->bc.data_written != fs->data_seen)
@@ -150,8 +146,7 @@ static int checkpoint(struct fs *fs)
 	bool freed = fs->freed_runs > 0;
 
 	release_freed(fs);
-	if ((fs->e2->flags & (EXT2_FLAG_DIRTY | EXT2_FLAG_BB_DIRTY | EXT2_FLAG_IB_DIRTY)) &&
-	    ext2fs_flush2(fs->e2, EXT2_FLAG_FLUSH_NO_SYNC))
+	if ((fs->e2->flags & E2_CHANGED) && ext2fs_flush2(fs->e2, EXT2_FLAG_FLUSH_NO_SYNC))
 		return -EIO;
 	bool journal = fs->journaled && fs->bc.dirty[BC_META];
 
