@@ -43,7 +43,8 @@ struct bcache {
 	struct list unused;
 	struct buf **sorted; /* scratch of the writers, nbufs entries */
 	uint64_t hits, misses;
-	uint64_t data_written; /* blocks, in place */
+	uint64_t
+		data_written; /* blocks of DATA in place; whoever writes such around the cache counts them, too */
 };
 
 /* Memory comes from dev->alloc(). -ENOMEM. */
