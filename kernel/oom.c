@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "lib.h"
 #include "proc.h"
+#include "signal.h"
 #include "signo.h"
 
 #define POLL_NS	    (1000000ull)     /* look again for free frames */
@@ -74,6 +75,12 @@ static struct proc *choose(void)
 	return owner ? largest_of(owner->u->names.uid) : NULL;
 }
 
+/* Somebody has ended current meanwhile: it waits for no memory any more, others wait for its. */
+static bool is_ended(void)
+{
+	return thread_must_end(current_thread) || current->u->sig.pending.set & SIG_BIT(SIGKILL);
+}
+
 /* Its memory is back, or enough of anybody's is. */
 static bool wait_for_end_of(i32 pid)
 {
@@ -83,7 +90,7 @@ static bool wait_for_end_of(i32 pid)
 		const struct proc *victim = proc_find(pid);
 		if (!victim || victim->state == PROC_ZOMBIE)
 			return true;
-		if (now_ns() > end)
+		if (now_ns() > end || is_ended())
 			return false;
 		wait_on(&nobody, now_ns() + POLL_NS, false);
 	}
@@ -93,7 +100,7 @@ static bool wait_for_end_of(i32 pid)
 bool oom_make_room(void)
 {
 	struct proc *victim = choose();
-	if (!victim || victim == current)
+	if (!victim || victim == current || is_ended())
 		return false;
 	static i32 told; /* all that need a page meanwhile come here */
 	if (victim->pid != told)
