@@ -43,8 +43,8 @@ struct bcache {
 	struct list unused;
 	struct buf **sorted; /* scratch of the writers, nbufs entries */
 	uint64_t hits, misses;
-	uint64_t
-		data_written; /* blocks of DATA in place; whoever writes such around the cache counts them, too */
+	/* Blocks of DATA written in place; whoever does so around the cache counts them, too. */
+	uint64_t data_written;
 };
 
 /* Memory comes from dev->alloc(). -ENOMEM. */
