@@ -59,6 +59,7 @@ enum fs_type {
 			     node will send news once */
 	FS_SIGNAL =
 		35, /* fs_signal: kill(2) of a process, or group, whose home node `tree` is; its result */
+	FS_CHILD = 36,	/* fs_child: a process whose parent is on node `tree` has stopped, or goes on */
 };
 
 /* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
@@ -212,6 +213,12 @@ struct fs_signal {
 	int32_t target, sig, code; /* target: a pid, or minus a group */
 	int32_t pid, sid;	   /* the sender */
 	uint32_t uid, euid;
+};
+struct fs_child {
+	uint32_t tree, owner;
+	struct wh_uqpid who;
+	int32_t stop_sig; /* 0: it goes on */
+	int32_t code;	  /* CLD_* */
 };
 struct fs_end_done {
 	uint64_t value;

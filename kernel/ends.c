@@ -190,6 +190,8 @@ i64 wh_sys_end(const u64 *arg)
 		return -EFAULT;
 	if (m.type == FS_SIGNAL)
 		return signal_from_afar(WH_BODY(&m, struct fs_signal));
+	if (m.type == FS_CHILD)
+		return signal_child_afar(WH_BODY(&m, struct fs_child));
 	struct fs_end q = *WH_BODY(&m, struct fs_end);
 	struct end *e = find(q.hold);
 	if (!e)

@@ -84,6 +84,7 @@ void freeze_settle(struct proc *p)
 	clock_suspend(p);
 	p->frozen_ns = now_ns();
 	p->packed_pending = ~0ull;
+	p->packed_stop = 0;
 	p->state = PROC_FROZEN;
 	bool own = p->own_freeze;
 	p->own_freeze = false;

@@ -132,8 +132,10 @@ static i64 get_signals(struct proc *p, u64 ubuf, u64 len)
 {
 	i64 r = get_blob(p, signal_pack, ubuf, len);
 
-	if (r >= 0)
+	if (r >= 0) {
+		p->packed_stop = p->stop_sig;
 		p->packed_pending = p->u->sig.pending.set;
+	}
 	return r;
 }
 

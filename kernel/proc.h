@@ -52,6 +52,8 @@ struct proc {
 	bool parked;	    /* frozen by its own wish; the handler has been told */
 	u32 restless_left;  /* calls until it is due; 0: calls do not count */
 	u32 restless_stays; /* how often it was due here */
+	u32 restless_late;  /* how often it had to stay because nothing was done yet */
+	u64 restless_rip;   /* where it stood when its time began */
 	struct timer restless_timer;
 	struct timer freeze_timer;
 	bool pinned, foreign, started;
@@ -61,6 +63,7 @@ struct proc {
 	u64 frozen_ns;	    /* node monotonic when it reached the boundary */
 	u64 packed_pending; /* signals that were pending when it was packed: later ones are sent
 			       after it */
+	i32 packed_stop;    /* and whether it was stopped: it may be continued after */
 	u32 imported;	    /* arriving: bit (1 << WH_P_*) of each part already set */
 	/* PROC_AWAY: what others may ask of a process that is not here */
 	u32 away_node;

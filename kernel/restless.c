@@ -7,6 +7,7 @@
 #include "usercopy.h"
 
 #define NS_PER_MS 1000000ull
+#define MAX_LATE  8 /* doublings */
 
 static void due(struct proc *p)
 {
@@ -17,9 +18,29 @@ static void due(struct proc *p)
 	freeze_begin(p);
 }
 
-static void time_is_up(struct timer *t)
+static void wait_for_time(struct proc *p)
 {
-	due(container_of(t, struct proc, restless_timer));
+	u64 ns = p->u->restless.ms * NS_PER_MS;
+
+	timer_arm(&p->restless_timer, now_ns() + (ns << p->restless_late));
+}
+
+/* On a busy machine the time may be up before the first instruction, or before a page has come: it would travel for ever
+ * and never get anywhere. Then it stays for twice as long, and so on. */
+static void time_is_up(struct timer *timer)
+{
+	struct proc *p = container_of(timer, struct proc, restless_timer);
+	const struct thread *t = p->leader;
+	bool waits =
+		t->state == THREAD_STOPPED || (t->state == THREAD_WAIT && t->wait_interruptible);
+	bool nothing_done = t->uninterruptible_call || t->tf->rip == p->restless_rip;
+
+	if (!waits && nothing_done && p->restless_late < MAX_LATE) {
+		p->restless_late++;
+		wait_for_time(p);
+		return;
+	}
+	due(p);
 }
 
 void restless_arm(struct proc *p)
@@ -31,7 +52,9 @@ void restless_arm(struct proc *p)
 	if (!r->ms)
 		return;
 	p->restless_timer.fire = time_is_up;
-	timer_arm(&p->restless_timer, now_ns() + r->ms * NS_PER_MS);
+	p->restless_rip = p->leader->tf->rip;
+	p->restless_late = 0;
+	wait_for_time(p);
 }
 
 void restless_called(struct proc *p)

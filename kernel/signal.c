@@ -119,6 +119,8 @@ bool signal_group_orphaned(i32 pgid, i32 sid)
 		    p->u->names.sid != sid)
 			continue;
 		const struct proc *parent = p->parent;
+		if (!parent && p->stub_node)
+			return false; /* it has one, on another node */
 		if (parent && parent->u && parent->u->names.sid == sid &&
 		    parent->u->names.pgid != pgid)
 			return false;
@@ -146,9 +148,24 @@ static void forward(struct proc *stub, int sig, i32 sender_pid)
 		     stub->pid, stub->away_node);
 }
 
+/* p's parent is where its stub is. */
+static void tell_stub(const struct proc *p, i32 code)
+{
+	struct wh_msg m = {.type = FS_CHILD};
+	*WH_BODY(&m, struct fs_child) = (struct fs_child){.tree = p->stub_node,
+							  .owner = node_id.node,
+							  .who = p->uqpid,
+							  .stop_sig = p->stop_sig,
+							  .code = code};
+	if (ipc_post(WH_SVC_FILE, &m) < 0)
+		klog("signal: the parent of pid %d does not learn that it stopped", p->pid);
+}
+
 static void tell_parent(struct proc *p, i32 code)
 {
 	struct proc *parent = p->parent;
+	if (!parent && p->stub_node)
+		tell_stub(p, code);
 	if (!parent)
 		return;
 	if (parent->privileged && parent->service)
@@ -156,6 +173,19 @@ static void tell_parent(struct proc *p, i32 code)
 	if (parent->u && !(parent->u->sig.act[SIGCHLD].flags & SA_NOCLDSTOP))
 		signal_send(parent, SIGCHLD, code, p->pid);
 	wake_all(&parent->child_wait);
+}
+
+i64 signal_child_afar(const struct fs_child *q)
+{
+	struct proc *p = proc_find_uq(&q->who);
+	if (!p || p->state == PROC_ZOMBIE || q->stop_sig < 0 || q->stop_sig >= NSIG)
+		return -ESRCH;
+	if (p->state == PROC_AWAY) /* else it has come home, and brought its stop along */
+		p->stop_sig = q->stop_sig;
+	p->stopped_unwaited = q->stop_sig != 0;
+	p->continued_unwaited = !q->stop_sig;
+	tell_parent(p, q->code);
+	return 0;
 }
 
 /* End a job-control stop, if there is one. A frozen process learns of it when it is thawed. */

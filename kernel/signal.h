@@ -50,6 +50,9 @@ struct unames;
 /* kill() by a process of another node, which has asked the home of the target. */
 struct fs_signal;
 i64 signal_from_afar(const struct fs_signal *q);
+/* A child that is on another node has stopped, or goes on. */
+struct fs_child;
+i64 signal_child_afar(const struct fs_child *q);
 bool signal_permitted(const struct unames *sender, const struct proc *p, int sig);
 i32 signal_pgid_of(const struct proc *p); /* stubs too */
 /* Would t, reading or writing the terminal from the background, not notice signal sig? */

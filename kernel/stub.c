@@ -12,6 +12,7 @@
 #include "proc.h"
 #include "procctl.h"
 #include "signals.h"
+#include "signo.h"
 #include "trace.h"
 #include "usercopy.h"
 
@@ -53,6 +54,8 @@ void stub_leave(struct proc *p, u32 node)
 	p->stub_node = 0;
 	p->u = NULL;
 	send_after(p, late, &u->sig.pending);
+	if (p->packed_stop && !p->stop_sig) /* continued after it was packed as stopped */
+		signal_send(p, SIGCONT, 0, 0);
 	kfree(u);
 	migrations_out++;
 	if (!p->parent && !is_home(p))
@@ -74,6 +77,8 @@ void stub_absorb(struct proc *p)
 	if (!stub)
 		return;
 	p->parent = stub->parent;
+	p->stopped_unwaited = stub->stopped_unwaited;
+	p->continued_unwaited = stub->continued_unwaited;
 	p->stub_node = 0;
 	if (p->parent) {
 		list_insert_before(&stub->sibling, &p->sibling);

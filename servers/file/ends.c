@@ -135,7 +135,7 @@ static long on_end(struct tree *t, struct fs_request *r)
 	struct fs_end q = FS_BODY(r, struct fs_end); /* its head is that of all of them */
 	struct end *e = find(q.hold);
 
-	if (r->msg.type == FS_SIGNAL) /* only its way is the same */
+	if (r->msg.type == FS_SIGNAL || r->msg.type == FS_CHILD) /* only their way is the same */
 		return wh_end(&r->msg, NULL, 0);
 	if (r->msg.type == FS_ADOPT) {
 		struct fs_adopt a = FS_BODY(r, struct fs_adopt);

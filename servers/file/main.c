@@ -168,7 +168,7 @@ int main(void)
 	ends_start(&tree, &tree.holds);
 	remote_start(&tree, id.nodes);
 	custodian_start(&tree);
-	for (uint32_t type = FS_OPEN; type <= FS_SIGNAL; type++)
+	for (uint32_t type = FS_OPEN; type <= FS_CHILD; type++)
 		if (fs_known(type))
 			serve_on(type, on_request);
 	serve_on(WH_MSG_CTL, on_ctl);

@@ -51,6 +51,7 @@ static const struct op_row ops[] = {
 	[FS_END] = {op_end, 0},
 	[FS_END_POLL] = {op_end, IDEMPOTENT},
 	[FS_SIGNAL] = {op_end, 0},
+	[FS_CHILD] = {op_end, 0},
 	[FS_MKNOD] = {op_mknod, CHANGES},
 	[FS_LOCK] = {op_lock, 0}, /* a late repetition must not take it back */
 };

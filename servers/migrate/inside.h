@@ -69,5 +69,8 @@ bool notice_settled(struct mg_node *n, const struct wire_uq *uq);
 void signal_message(struct mg_node *n, const struct wire_msg *m);
 void signal_timer(struct mg_node *n, uint32_t i);
 void signal_fence(struct mg_node *n, uint32_t k);
+/* H has learned where P is. What waits for it goes there, or asks again where it went in vain, before P may move on: a
+ * process that moves all the time would be out of reach. */
+void signal_follow(struct mg_node *n, uint32_t pid);
 
 #endif

@@ -307,6 +307,7 @@ static bool located(struct mg_node *n, const struct wire_msg *m)
 		e->epoch = b->epoch;
 		e->node = node;
 		stub_check(n, b);
+		signal_follow(n, m->u.where.pid);
 	}
 	return true;
 }

@@ -118,6 +118,13 @@ bool mg_orphan(struct mg_node *n, uint32_t pid, uint32_t new_parent)
 	return start(n, pid, WIRE_ORDER_PARENT, new_parent);
 }
 
+void signal_follow(struct mg_node *n, uint32_t pid)
+{
+	for (struct mg_signal *g = n->signal; g < n->signal + MG_SIGNALS; g++)
+		if (g->used && g->pid == pid)
+			step(n, g);
+}
+
 void signal_timer(struct mg_node *n, uint32_t i)
 {
 	if (n->signal[i].used)
@@ -181,11 +188,15 @@ static void told(struct mg_node *n, const struct wire_msg *m)
 	for (struct mg_signal *g = n->signal; g < n->signal + MG_SIGNALS; g++) {
 		if (!g->used || !g->sent || g->to != m->head.from || g->number != m->u.told.number)
 			continue;
-		if (m->u.told.here)
+		if (m->u.told.here) {
 			signal_free(n, g);
-		else
-			g->sent = false; /* the news of where it went is on its way; the timer tries
-					    again */
+			return;
+		}
+		g->sent = false; /* the news of where it went is here, or on its way: then the timer
+				    tries again */
+		const struct mg_stub *b = stub_of_pid(n, g->pid);
+		if (!b || b->node != m->head.from)
+			step(n, g);
 		return;
 	}
 }

@@ -294,7 +294,9 @@ static void done(struct mg_node *n, struct mg_source *s)
 		stub_away(n, &s->uq, s->dest, s->dest_inc);
 	else
 		guest_moved(n, &s->uq, s->epoch, s->dest, s->dest_inc);
+	uint32_t pid = s->pid;
 	finish(n, s, MG_MOVED, "moved");
+	signal_follow(n, pid);
 }
 
 static void lost(struct mg_node *n, struct mg_source *s)

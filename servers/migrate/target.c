@@ -280,7 +280,9 @@ static void commit(struct mg_node *n, struct mg_target *t)
 		stub_back(n, &t->uq);
 	effect(n, t, MG_RESUME);
 	enter(n, t, T_RUNNING);
-	if (!home)
+	if (home)
+		signal_follow(n, t->pid);
+	else
 		guest_arrived(n, &t->uq);
 }
 

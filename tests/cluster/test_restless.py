@@ -6,6 +6,7 @@ import time
 import pytest
 
 from cluster_lib.cluster import wait_until
+from cluster_lib.console import PROMPT, Console
 from cluster_lib.programs import held, wait_held
 
 # Pipes, shared offsets, terminals that are none, signals, exit statuses: what test suites consist of.
@@ -183,6 +184,35 @@ def test_without_other_nodes_it_goes_on(cluster):
     assert time.monotonic() - began < 10
     moved, reasons = stats(c, 1)
     assert moved == 0 and reasons.get("no other node is alive", 0) > 10, reasons
+
+
+# ---- the terminal
+
+def test_the_terminal_from_afar(c):
+    """A program that moves all the time reads lines, asks for the size, is interrupted and stopped by keys."""
+    console = Console(c, 1).begin()
+    try:
+        counted = moves(c)
+        console.type("restless -k 2 sh -c 'tty; stty size; read x; echo got $x; sort'\r")
+        console.expect(rb"24 80\r\n", 60)
+        console.type("one\r")
+        console.expect(rb"got one\r\n", 60)
+        console.type("b\ra\r\x04")
+        console.expect(rb"a\r\nb\r\n" + PROMPT, 60)
+        assert moves(c) - counted >= 10
+        console.type("restless -t 30 sleep 100\r")
+        time.sleep(1)
+        console.type("\x1a")
+        console.expect(rb"Stopped.*" + PROMPT, 60)
+        console.type("fg\r")
+        console.expect(rb"sleep 100\r\n", 60)
+        time.sleep(0.5)
+        console.type("\x03")
+        console.expect(PROMPT, 60)
+        assert console.run("echo $?") == "130\n"
+    finally:
+        console.type("\x03\r")
+        console.sock.close()
 
 
 # ---- when nodes die

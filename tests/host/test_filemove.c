@@ -103,6 +103,11 @@ i64 signal_from_afar(const struct fs_signal *q)
 	(void)q;
 	abort();
 }
+i64 signal_child_afar(const struct fs_child *q)
+{
+	(void)q;
+	abort();
+}
 bool dev_is_stateless(const struct ofile *f)
 {
 	return f->ops == &null_ops;
