@@ -59,7 +59,8 @@ enum fs_type {
 			     node will send news once */
 	FS_SIGNAL =
 		35, /* fs_signal: kill(2) of a process, or group, whose home node `tree` is; its result */
-	FS_CHILD = 36,	/* fs_child: a process whose parent is on node `tree` has stopped, or goes on */
+	FS_CHILD =
+		36, /* fs_child: a process whose parent is on node `tree` has stopped, or goes on */
 };
 
 /* Version stamp (design 6): equal stamps = equal contents; counter 0 = unchanged since the base
