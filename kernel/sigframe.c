@@ -36,7 +36,10 @@ struct siginfo {
 		struct {
 			i32 pid;
 			u32 uid;
-			i32 status;
+			union {
+				i32 status;
+				u64 value;
+			};
 		} sender;
 		u64 addr;
 		u8 all[112];
@@ -67,6 +70,8 @@ static void fill_info(struct siginfo *info, const struct thread *t, int sig, str
 		return;
 	}
 	info->sender.pid = from.pid;
+	if (from.code < 0)
+		info->sender.value = from.value;
 	const struct proc *sender = from.pid ? proc_find(from.pid) : NULL;
 	if (!sender)
 		return;
@@ -103,6 +108,11 @@ static void load_registers(struct trapframe *tf, const struct uc_context *mc)
 	tf->rip = mc->rip;
 	tf->rflags = (mc->rflags & RFLAGS_USER) | RFLAGS_IF;
 	tf->cs = SEL_UCODE, tf->ss = SEL_UDATA;
+}
+
+void sigframe_info(void *info, const struct thread *t, int sig, struct sigorigin from)
+{
+	fill_info(info, t, sig, from);
 }
 
 int sigframe_push(struct thread *t, struct trapframe *tf, int sig, struct sigorigin from, u64 mask)

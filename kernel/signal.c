@@ -214,7 +214,14 @@ static struct thread *receiver(struct proc *p, u64 bit)
 	return NULL;
 }
 
+struct waitq signal_arrived = WAITQ_INIT(signal_arrived);
+
 void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
+{
+	signal_send_value(p, sig, code, sender_pid, 0);
+}
+
+void signal_send_value(struct proc *p, int sig, i32 code, i32 sender_pid, u64 value)
 {
 	if (p->state == PROC_ZOMBIE || p->privileged || sig < 1 || sig >= NSIG)
 		return;
@@ -238,16 +245,22 @@ void signal_send(struct proc *p, int sig, i32 code, i32 sender_pid)
 	if (s->pending.set & SIG_BIT(sig))
 		return; /* standard signals do not queue: the first one's origin stands */
 	s->pending.set |= SIG_BIT(sig);
-	s->pending.origin[sig] = (struct sigorigin){code, sender_pid};
+	s->pending.origin[sig] = (struct sigorigin){code, sender_pid, value};
+	wake_all(&signal_arrived);
 	if (t)
 		interrupt_thread(t);
 }
 
 void signal_send_thread(struct thread *t, int sig, i32 code, i32 sender_pid)
 {
+	signal_send_thread_value(t, sig, code, sender_pid, 0);
+}
+
+void signal_send_thread_value(struct thread *t, int sig, i32 code, i32 sender_pid, u64 value)
+{
 	struct proc *p = t->proc;
 	if ((UNSTOPPABLE | STOPS | SIG_BIT(SIGCONT)) & SIG_BIT(sig) || p->live == 1) {
-		signal_send(p, sig, code, sender_pid); /* what all threads obey */
+		signal_send_value(p, sig, code, sender_pid, value); /* what all threads obey */
 		return;
 	}
 	struct upending *s = &t->u.sig.pending;
@@ -255,7 +268,8 @@ void signal_send_thread(struct thread *t, int sig, i32 code, i32 sender_pid)
 	if (p->privileged || (is_ignored(&p->u->sig, sig) && !blocked) || (s->set & SIG_BIT(sig)))
 		return;
 	s->set |= SIG_BIT(sig);
-	s->origin[sig] = (struct sigorigin){code, sender_pid};
+	s->origin[sig] = (struct sigorigin){code, sender_pid, value};
+	wake_all(&signal_arrived);
 	if (!blocked)
 		interrupt_thread(t);
 }
@@ -295,7 +309,7 @@ void signal_fault(int sig, i32 code, u64 addr)
 		s->blocked &= ~SIG_BIT(sig);
 	}
 	s->pending.set |= SIG_BIT(sig);
-	s->pending.origin[sig] = (struct sigorigin){code, 0};
+	s->pending.origin[sig] = (struct sigorigin){code, 0, 0};
 	s->fault_addr = addr;
 	s->restart_code = 0; /* a rewound call that cannot be made again defers nothing */
 }
@@ -425,7 +439,7 @@ static int next_signal(const struct thread *t, bool defer_handlers)
 }
 
 /* The thread's own first. */
-static struct sigorigin take(struct thread *t, int sig)
+struct sigorigin signal_take(struct thread *t, int sig)
 {
 	bool own = t->u.sig.pending.set & SIG_BIT(sig);
 	struct upending *from = own ? &t->u.sig.pending : &t->proc->u->sig.pending;
@@ -462,7 +476,7 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 		int sig = next_signal(t, is_rewound(t) && !just_interrupted);
 		if (!sig)
 			break;
-		struct sigorigin from = take(t, sig);
+		struct sigorigin from = signal_take(t, sig);
 		if (has_handler(&p->u->sig, sig))
 			run_handler(t, tf, sig, from);
 		else

@@ -42,10 +42,18 @@ enum signal_handler { SIG_DFL = 0, SIG_IGN = 1 };
 #define CLD_STOPPED   5
 #define CLD_CONTINUED 6
 
+struct sigorigin;
 struct proc;
 struct thread;
 struct unames;
 
+/* With a value for si_value; one to a process that runs elsewhere loses it. */
+void signal_send_value(struct proc *p, int sig, i32 code, i32 sender_pid, u64 value);
+void signal_send_thread_value(struct thread *t, int sig, i32 code, i32 sender_pid, u64 value);
+/* Signal sig of t, or of its process, is not pending any more. */
+struct sigorigin signal_take(struct thread *t, int sig);
+/* Woken when any process is sent any signal: for those who wait for blocked ones. */
+extern struct waitq signal_arrived;
 /* May this sender signal p? (Of a stub: by the uid it left with; its host judges again.) */
 /* kill() by a process of another node, which has asked the home of the target. */
 struct fs_signal;

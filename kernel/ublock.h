@@ -61,6 +61,7 @@ struct vrec {
 
 struct sigorigin {
 	i32 code, pid; /* si_code, si_pid */
+	u64 value;     /* si_value, of those that are queued */
 };
 
 /* Signals sent and not yet acted upon. */
@@ -111,6 +112,7 @@ struct ublock {
 	i64 clock_off[NCLOCK]; /* the process's clock minus the node's (0 for REALTIME) */
 	u64 itimer_deadline_ns,
 		itimer_interval_ns; /* ITIMER_REAL, in the process's MONOTONIC; 0: off */
+	struct ptimers *ptimers;    /* class Ptimer; NULL: none */
 	u64 cpu_ns, child_cpu_ns;   /* used so far; follows the process */
 	u64 tsc_off;		    /* added to rdtsc */
 	u64 tsc_dup;		    /* last value seen */

@@ -6,6 +6,7 @@
  * ublock.call.resume.
  */
 #include "clock.h"
+#include "ptimer.h"
 #include "proc.h"
 #include "signal.h"
 #include "usercopy.h"
@@ -159,10 +160,12 @@ static void alarm_arm(struct proc *p)
 void clock_suspend(struct proc *p)
 {
 	timer_cancel(&p->alarm_timer);
+	ptimer_suspend(p);
 }
 
 void clock_resume(struct proc *p)
 {
+	ptimer_resume(p);
 	if (p->u->itimer_deadline_ns)
 		alarm_arm(p);
 }

@@ -92,6 +92,28 @@ static void ready_event(void)
 	eventfd_write(EVENT_FD, 1);
 }
 
+/* SIGUSR1, blocked. */
+static const uint64_t usr1 = 1ull << (SIGUSR1 - 1);
+
+static void pending(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	raise(SIGUSR1);
+}
+
+static void a_timer(void)
+{
+	static timer_t t;
+
+	if (!t)
+		timer_create(CLOCK_MONOTONIC, NULL, &t);
+	t = (timer_t)1;
+}
+
 static void zombie(void)
 {
 	while (waitpid(-1, NULL, WNOHANG) > 0)
@@ -118,6 +140,7 @@ static void one_group(void)
 #define SELF	      ARG(.way = OWN_PID)
 #define IN(type)      ARG(.way = READ, .size = sizeof(type))
 #define OUT(type)     ARG(.way = WRITTEN, .size = sizeof(type))
+#define SIGSET	      ARG(.way = NUMBER, .value = (long)&usr1)
 #define MAY_IN(type)  ARG(.way = READ, .size = sizeof(type), .may_be_null = true)
 #define MAY_OUT(type) ARG(.way = WRITTEN, .size = sizeof(type), .may_be_null = true)
 #define PATH	      ARG(.way = NAME, .size = 2, .name = "file")
