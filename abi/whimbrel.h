@@ -264,7 +264,8 @@ struct wh_k_orphan {
 	int32_t new_ppid;
 };
 
-#define WH_MSG_K_RESTLESS 0x7105 /* a restless process is due: it stands at the boundary until it has moved, or is thawed */
+#define WH_MSG_K_RESTLESS                                                                          \
+	0x7105 /* a restless process is due: it stands at the boundary until it has moved, or is thawed */
 struct wh_k_restless {
 	struct wh_uqpid uqpid;
 	uint32_t epoch;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Class Pipe. A pipe is 64 kB of page frames in this node's memory between two open files. It stays here when a process that
- * holds an end moves, and the process uses it from afar (ends.h): so the rule `local` is kept.
+ * holds an end moves, and the process uses it from afar (ends.h): so the rule `same` is kept wherever it runs.
  * Closing the last end unmarks: nothing then remains that the process could compare.
  */
 #include "env/clock.h"
