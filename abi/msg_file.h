@@ -236,7 +236,7 @@ enum fs_fact_kind {
 		1, /* these are its attributes now; of a symbolic link, perhaps, its target in `name` */
 	FACT_NAME =
 		2, /* in directory dir (its number and generation) `name` means inode ino; 0: nothing */
-	FACT_GONE = 3, /* inode ino is free */
+	FACT_GONE = 3, /* inode ino is free; attr.gen was its generation */
 };
 #define FACT_NAME_MAX 64 /* bytes; longer names are not told */
 struct fs_fact {

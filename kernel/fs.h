@@ -69,7 +69,9 @@ void vnode_detach(struct fobj *f);
 struct vnode *vnode_write_begin(struct fobj *f, u64 *seq);
 void vnode_write_end(struct vnode *v, u64 seq, u64 off, const void *data, i64 n);
 void vnode_drop(struct vnode *v, u64 from, u64 to); /* cached pages of bytes [from, to) */
-void vnode_cut(struct vnode *v, u64 size);	    /* the file ends there now */
+/* A file of this node's tree is no more: nobody will ask for its pages. */
+void pagecache_file_gone(u64 ino, u32 gen);
+void vnode_cut(struct vnode *v, u64 size); /* the file ends there now */
 /* Files mapped shared for writing (shared.c). v may be NULL: not cached, so not shared either. */
 void vnode_shared(struct vnode *v, int regions); /* so many more, or fewer, regions */
 bool vnode_is_shared(const struct vnode *v);

@@ -146,6 +146,9 @@ i64 wh_sys_facts(const u64 *arg)
 		if (copy_from_user(some, at, n * sizeof some[0]))
 			return -EFAULT;
 		known_learn(some, n, idle_forget);
+		for (u32 i = 0; i < n; i++)
+			if (some[i].kind == FACT_GONE)
+				pagecache_file_gone(some[i].ino, some[i].attr.gen);
 		at += n * sizeof some[0];
 		left -= n;
 	}

@@ -326,3 +326,12 @@ i64 wh_sys_page_purge(const u64 *arg)
 	}
 	return 0;
 }
+
+void pagecache_file_gone(u64 ino, u32 gen)
+{
+	struct vnode *v = vnode_find(node_id.node, ino, gen);
+	if (!v)
+		return;
+	vnode_drop(v, 0, ~0ull);
+	vnode_maybe_free(v);
+}

@@ -44,7 +44,10 @@ static void inode_fact(struct fs *fs, uint32_t ino)
 	struct inode *ip = inode_peek(fs, ino);
 
 	if (!ip || ip->d.i_mode == 0) {
-		next(fs, FACT_GONE)->ino = ino;
+		struct fs_fact *f = next(fs, FACT_GONE);
+
+		f->ino = ino;
+		f->attr.gen = ip ? ip->d.i_generation : 0;
 	} else {
 		struct fs_fact *f = next(fs, FACT_INODE);
 		int len = S_ISLNK(ip->d.i_mode) && ip->d.i_size < sizeof(ip->d.i_block)
