@@ -5,7 +5,6 @@
 #include "proc.h"
 
 extern char trap_stubs[];
-extern u64 cpu_kstack_top;
 bool cpu_smap HOT_DATA, cpu_tsd HOT_DATA = true;
 struct thread *fpu_owner HOT_DATA;
 bool fpu_trap_armed HOT_DATA; /* ask_mxcsr_mask() leaves it off */
@@ -19,11 +18,7 @@ static u64 gdt[7] HOT_DATA = {
 };
 #define SEL_TSS 0x28
 
-static struct {
-	u32 reserved0;
-	u64 rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
-	u16 reserved3, iomap;
-} __attribute__((packed)) tss HOT_DATA;
+struct cpu_tss cpu_tss HOT_DATA;
 
 static struct {
 	u16 low, sel;
@@ -42,10 +37,10 @@ static u8 double_fault_stack[4096] __attribute__((aligned(16)));
 
 static void load_tables(void)
 {
-	u64 base = (u64)&tss;
-	tss.iomap = sizeof tss;
-	tss.ist[0] = (u64)double_fault_stack + sizeof double_fault_stack;
-	gdt[5] = (sizeof tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
+	u64 base = (u64)&cpu_tss;
+	cpu_tss.iomap = sizeof cpu_tss;
+	cpu_tss.ist[0] = (u64)double_fault_stack + sizeof double_fault_stack;
+	gdt[5] = (sizeof cpu_tss - 1) | (base & 0xffffff) << 16 | 0x89ull << 40 |
 		 (base >> 24 & 0xff) << 56;
 	gdt[6] = base >> 32;
 	struct descriptor_ptr g = {sizeof gdt - 1, (u64)gdt}, i = {sizeof idt - 1, (u64)idt};
@@ -106,12 +101,6 @@ void cpu_init(void)
 	wrmsr(0xc0000081, (u64)(SEL_KDATA | 3) << 48 | (u64)SEL_KCODE << 32); /* STAR */
 	wrmsr(0xc0000082, (u64)syscall_entry);				      /* LSTAR */
 	wrmsr(0xc0000084, 0x47700); /* FMASK: TF IF DF IOPL NT AC */
-}
-
-HOT void cpu_set_kstack(u64 top)
-{
-	cpu_kstack_top = top;
-	tss.rsp0 = top;
 }
 
 void cpu_load_selectors(u64 s)

@@ -56,10 +56,22 @@ static inline u64 read_cr2(void)
 
 void cpu_init(void);
 /* Kernel stack used at the next entry from user mode. */
-void cpu_set_kstack(u64 top);
+extern u64 cpu_kstack_top;
+extern struct cpu_tss {
+	u32 reserved0;
+	u64 rsp0, rsp1, rsp2, reserved1, ist[7], reserved2;
+	u16 reserved3, iomap;
+} __attribute__((packed)) cpu_tss;
+static inline void cpu_set_kstack(u64 top)
+{
+	cpu_kstack_top = cpu_tss.rsp0 = top;
+}
 static inline void cpu_set_fs(u64 fs_base)
 {
-	wrmsr(0xc0000100, fs_base);
+	/* Reading is the cheaper one under TCG, and relatives often have the same. (A program can clear it by
+	 * loading fs, so what we last wrote does not tell.) */
+	if (rdmsr(0xc0000100) != fs_base)
+		wrmsr(0xc0000100, fs_base);
 }
 /* ds, es, fs, gs, 16 bits each: without meaning in long mode, but a program can load and read them. Loading fs clears
  * its base. */

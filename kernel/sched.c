@@ -69,8 +69,7 @@ HOT void sched_add(struct thread *t)
 		if (p->kernel_priority > current->kernel_priority)
 			need_resched = true;
 		else
-			current_thread->slice_end_ns = now + SLICE_NS;
-		timer_slice_changed();
+			timer_slice(current_thread->slice_end_ns = now + SLICE_NS);
 	}
 }
 
@@ -122,7 +121,6 @@ HOT void schedule(void)
 	while (!(next = pick())) {
 		current = NULL;
 		current_thread = NULL;
-		timer_slice_changed();
 		__asm__ volatile("sti; hlt; cli" ::: "memory");
 		now = now_ns();
 	}
@@ -130,9 +128,10 @@ HOT void schedule(void)
 	/* Alone: no end of slice, so no timer (tickless). */
 	next->slice_end_ns =
 		list_empty(&queues[0]) && list_empty(&queues[1]) ? NO_DEADLINE : now + SLICE_NS;
+	prev->tsd = !prev->proc->privileged;
 	current_thread = next;
 	current = next->proc;
-	timer_slice_changed();
+	timer_slice(next->slice_end_ns);
 	if (next != prev) {
 		switch_count++;
 		cpu_set_kstack(thread_stack_top(next));
@@ -140,8 +139,15 @@ HOT void schedule(void)
 		if (prev->selectors != next->selectors)
 			cpu_load_selectors(next->selectors);
 		cpu_set_fs(next->fs_base);
-		cpu_set_tsd(!current->privileged);
-		vm_switch(current->vm);
+		/* From its own page: its process's and address space's are not needed before CR3. */
+		prev->cr3 = vm_loaded_cr3;
+		if (LIKELY(next->cr3)) {
+			cpu_set_tsd(next->tsd);
+			vm_load(next->cr3);
+		} else { /* it has never run */
+			cpu_set_tsd(!current->privileged);
+			vm_switch(current->vm);
+		}
 		context_switch(&prev->ksp, next->ksp);
 	}
 	if (UNLIKELY(!list_empty(&reap_list) | !list_empty(&reap_threads)))
@@ -170,11 +176,6 @@ void sched_start(struct thread *first)
 	cpu_set_kstack(thread_stack_top(first));
 	context_switch(&unused, first->ksp);
 	__builtin_unreachable();
-}
-
-void sched_yield_now(void)
-{
-	schedule();
 }
 
 static void end_wait(struct thread *t, int result)

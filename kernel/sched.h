@@ -34,7 +34,6 @@ void interrupt_thread(struct thread *t);
 
 void sched_add(struct thread *t); /* make runnable */
 void schedule(void);		  /* give up the CPU (state already set) */
-void sched_yield_now(void);
 extern bool need_resched;
 void sched_start(struct thread *first)
 	__attribute__((noreturn)); /* leave the boot stack for good */
@@ -46,7 +45,6 @@ void sched_finish_switch(void);
 u64 sched_load_milli(void); /* run queue of user processes, averaged over 1 s, * 1000 */
 u64 sched_runnable_users(void);
 extern u64 switch_count, fault_count, ipc_count, syscall_count;
-void timer_slice_changed(void); /* current_thread->slice_end_ns changed */
 
 /* ---- time (timer.c) ---- */
 static inline u64 rdtsc_raw(void)
@@ -83,5 +81,13 @@ struct timer {
 	bool armed;
 };
 void timer_arm(struct timer *t, u64 deadline_ns);
+extern u64 timer_armed_for; /* not later than any timer's deadline */
+void timer_rearm(void);
+/* The running thread's slice ends then. */
+static inline void timer_slice(u64 end_ns)
+{
+	if (UNLIKELY(end_ns < timer_armed_for))
+		timer_rearm();
+}
 void timer_cancel(struct timer *t);
 #endif

@@ -216,10 +216,10 @@ i64 sys_arch_prctl(const u64 *arg)
 	}
 }
 
-i64 sys_sched_yield(const u64 *arg)
+HOT i64 sys_sched_yield(const u64 *arg)
 {
 	(void)arg;
-	sched_yield_now();
+	schedule();
 	return 0;
 }
 

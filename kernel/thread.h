@@ -40,6 +40,8 @@ struct thread {
 	/* rebuilt at the destination */
 	u8 *kstack; /* KSTACK_SIZE bytes; this structure lies at their end, the stack below it */
 	u64 ksp;    /* saved kernel stack pointer while not running */
+	u64 cr3; /* likewise; 0: it has never run. What it was cannot change meanwhile: only exec */
+	bool tsd; /* and exit change an address space, their own. And whether rdtsc traps */
 	struct timer sleep_timer;
 
 	/* scheduling */

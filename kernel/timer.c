@@ -25,7 +25,7 @@ static volatile u8 *lapic HOT_DATA, *hpet;
 static u64 hpet_ns_per_tick = 10, hpet_start;
 static u64 lapic_ticks_per_ms HOT_DATA;
 static struct list timers HOT_DATA = LIST_INIT(timers);
-static u64 armed_for HOT_DATA = NO_DEADLINE;
+u64 timer_armed_for HOT_DATA = NO_DEADLINE;
 
 static void lapic_write(u32 reg, u32 v)
 {
@@ -119,24 +119,19 @@ void timer_init(void)
  * earlier one: then its interrupt, which comes too early, brings us here again. Slices begin at every switch and end
  * 10 ms later, so nearly always it is. Writing to it is dear: each new deadline wakes QEMU's other thread (5 us a switch).
  */
-HOT static void rearm(void)
+HOT void timer_rearm(void)
 {
 	u64 next = NO_DEADLINE;
 	if (!list_empty(&timers))
 		next = container_of(timers.next, struct timer, link)->deadline_ns;
 	if (current_thread && current_thread->slice_end_ns < next)
 		next = current_thread->slice_end_ns;
-	if (next >= armed_for)
+	if (next >= timer_armed_for)
 		return;
-	armed_for = next;
+	timer_armed_for = next;
 	u64 now = now_ns(), wait = next > now ? next - now : 0;
 	u64 ticks = MIN(wait, 10 * NS_PER_SEC) * lapic_ticks_per_ms / 1000000;
 	lapic_write(LAPIC_TIMER_INIT, (u32)MIN(MAX(ticks, 1ul), 0xfffffffful));
-}
-
-HOT void timer_slice_changed(void)
-{
-	rearm();
 }
 
 HOT void timer_arm(struct timer *t, u64 deadline_ns)
@@ -149,7 +144,7 @@ HOT void timer_arm(struct timer *t, u64 deadline_ns)
 	while (at != &timers && container_of(at, struct timer, link)->deadline_ns <= deadline_ns)
 		at = at->next;
 	list_insert_before(at, &t->link);
-	rearm();
+	timer_rearm();
 }
 
 void timer_cancel(struct timer *t)
@@ -158,13 +153,13 @@ void timer_cancel(struct timer *t)
 		return;
 	t->armed = false;
 	list_remove(&t->link);
-	rearm();
+	timer_rearm();
 }
 
 void timer_interrupt(void)
 {
 	lapic_write(LAPIC_EOI, 0);
-	armed_for = NO_DEADLINE;
+	timer_armed_for = NO_DEADLINE;
 	u64 now = now_ns();
 	while (!list_empty(&timers)) {
 		struct timer *t = container_of(timers.next, struct timer, link);
@@ -176,5 +171,5 @@ void timer_interrupt(void)
 	}
 	if (current_thread && current_thread->slice_end_ns <= now)
 		need_resched = true;
-	rearm();
+	timer_rearm();
 }

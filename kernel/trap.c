@@ -129,7 +129,7 @@ static void before_user_mode(struct proc *p, struct trapframe *tf)
 		restless_called(p);
 	for (;;) {
 		if (need_resched)
-			sched_yield_now();
+			schedule();
 		else if (!p->privileged &&
 			 (signal_pending(current_thread) ||
 			  (tf->vector == VEC_SYSCALL && signal_is_restart((i64)tf->rax)))) {

@@ -50,14 +50,17 @@ struct vm *vm_create(void);	    /* NULL: no memory */
 void vm_put(struct vm *vm);	    /* drop a reference; the last destroys it */
 struct vm *vm_fork(struct vm *src); /* copy on write */
 extern u64 vm_loaded_cr3;
-/* NULL: kernel only. */
-static inline void vm_switch(const struct vm *vm)
+static inline void vm_load(u64 cr3)
 {
-	u64 cr3 = vm ? vm->pml4 : kernel_pml4;
 	if (cr3 == vm_loaded_cr3) /* a reload costs 1.5 us under TCG */
 		return;
 	vm_loaded_cr3 = cr3;
 	__asm__ volatile("mov %0, %%cr3" ::"r"(cr3) : "memory");
+}
+/* NULL: kernel only. */
+static inline void vm_switch(const struct vm *vm)
+{
+	vm_load(vm ? vm->pml4 : kernel_pml4);
 }
 
 /* Map [addr, addr+len). `file` (may be NULL) gains a reference. -ENOMEM, -EINVAL. With fixed, what

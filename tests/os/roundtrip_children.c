@@ -160,6 +160,9 @@ int child_ctl(void)
 {
 	char text[64] = "question";
 	uint32_t n = 0;
+
+	/* Who starts us listens until he sees us run, and forgets what he hears (pause_ns). */
+	nanosleep(&(struct timespec){.tv_nsec = 20 * MS}, NULL);
 	long r = wh_ctl(WH_SVC_MIGRATE, 5, text, 8, sizeof text, &n);
 
 	if (r != 3 || n != 6 || memcmp(text, "answer", 6))
