@@ -26,17 +26,17 @@ static void wait_for_time(struct proc *p)
 }
 
 /* On a busy machine the time may be up before the first instruction, or before a page has come: it would travel for ever
- * and never get anywhere. Then it stays for twice as long, and so on. */
+ * and never get anywhere. Then it stays until the page is there, or for twice as long, and so on. */
 static void time_is_up(struct timer *timer)
 {
 	struct proc *p = container_of(timer, struct proc, restless_timer);
 	const struct thread *t = p->leader;
 	bool waits =
 		t->state == THREAD_STOPPED || (t->state == THREAD_WAIT && t->wait_interruptible);
-	bool nothing_done = t->uninterruptible_call || t->tf->rip == p->restless_rip;
+	bool same_place = t->tf->rip == p->restless_rip;
 
-	if (!waits && nothing_done && p->restless_late < MAX_LATE) {
-		p->restless_late++;
+	if (!waits && (t->uninterruptible_call || same_place) && p->restless_late < MAX_LATE) {
+		p->restless_late += same_place;
 		wait_for_time(p);
 		return;
 	}

@@ -33,8 +33,8 @@ for f in 1 2 3; do echo "$f of 3"; done | sort -r | awk '{ print NR, $1 }' >a; c
 sh -c 'kill -TERM $$'; echo killed $?
 echo out; echo err >&2
 """
-HOW = {"-k 1": 60, "-k 7": 20, "-k 300": 0, "-t 5": 20}  # and the least number of moves from each node
-SLACK_FRAMES, SLACK_REGIONS = 96, 8  # the kernel's and the servers' own tables, grown once: answers kept to be repeated
+HOW = {"-k 1": 60, "-k 7": 20, "-k 300": 0, "-t 5": 5}  # and the least number of moves from each node
+SLACK_FRAMES, SLACK_REGIONS = 256, 32  # the kernel's and the servers' own tables, grown once: answers kept to be repeated
 
 
 def stats(c, node):
@@ -117,7 +117,7 @@ def test_workloads(c, work):
     if work.startswith("queueing"):  # the clock is its input
         at_rest, restless = ("\n".join(line for line in t.splitlines() if not line.startswith("clock")) for t in (at_rest, restless))
     assert restless == at_rest
-    assert moves(c) - counted >= 5
+    assert moves(c) - counted >= 3
 
 
 # ---- the other side of what is used from afar
