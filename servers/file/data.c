@@ -189,6 +189,7 @@ long data_write(struct fs *fs, struct inode *ip, uint64_t off, size_t len,
 
 	if (off > INT64_MAX - len || off + len > map_limit(fs) << fs->bshift)
 		return -EFBIG;
+	fs_expect_blocks(fs, off + len > inode_size(ip) ? (unsigned)(len >> fs->bshift) : 0);
 	while (done < len && err == 0) {
 		size_t in = (off + done) & (fs->bsize - 1), n = fs->bsize - in;
 		struct buf *b;
@@ -206,6 +207,7 @@ long data_write(struct fs *fs, struct inode *ip, uint64_t off, size_t len,
 		if (err == 0)
 			done += n;
 	}
+	fs_expect_blocks(fs, 0);
 	if (done > 0) {
 		if (off + done > inode_size(ip)) {
 			inode_set_size(fs, ip, off + done);

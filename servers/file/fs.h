@@ -72,6 +72,9 @@ struct fs {
 	struct freed_run *freed;
 	unsigned freed_runs, freed_room;
 	uint64_t freed_blocks;
+	/* Blocks marked used for the operation under way, and how many more it is expected to want. */
+	uint64_t run;
+	unsigned run_len, expected;
 
 	struct inode *inodes[INODE_BUCKETS];
 	struct list idle;
@@ -110,7 +113,11 @@ int fs_must(struct fs *fs, int err);
 /* Blocks: allocation near goal (0 if the disk is full), and freeing, which takes effect at the next
  * checkpoint. */
 uint64_t fs_new_block(struct fs *fs, uint64_t goal);
+/* The operation will want about n: taken together they cost little more than one. 0: it wants no more, and what it did not use
+ * is free again; before the operation ends. */
+void fs_expect_blocks(struct fs *fs, unsigned n);
 void fs_free_block(struct fs *fs, uint64_t blk);
+void fs_release_freed(struct fs *fs); /* by a checkpoint: they are free now */
 bool fs_block_valid(const struct fs *fs, uint64_t blk);
 /* Blocks that an operation can get now; and those free after the next checkpoint. */
 uint64_t fs_ready_blocks(const struct fs *fs);

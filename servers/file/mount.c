@@ -33,75 +33,6 @@ void fs_log(const char *fmt, ...)
 	fprintf(stderr, "file: %s\n", line);
 }
 
-/* ---- free space ---- */
-
-bool fs_block_valid(const struct fs *fs, uint64_t blk)
-{
-	return blk > fs->e2->super->s_first_data_block && blk < ext2fs_blocks_count(fs->e2->super);
-}
-
-uint64_t fs_ready_blocks(const struct fs *fs)
-{
-	return ext2fs_free_blocks_count(fs->e2->super);
-}
-
-uint64_t fs_free_blocks(const struct fs *fs)
-{
-	return fs_ready_blocks(fs) + fs->freed_blocks;
-}
-
-uint64_t fs_new_block(struct fs *fs, uint64_t goal)
-{
-	blk64_t blk;
-
-	if (ext2fs_new_block2(fs->e2, goal, NULL, &blk))
-		return 0;
-	ext2fs_block_alloc_stats2(fs->e2, blk, +1);
-	return blk;
-}
-
-void fs_free_block(struct fs *fs, uint64_t blk)
-{
-	struct freed_run *last = fs->freed_runs ? &fs->freed[fs->freed_runs - 1] : NULL;
-
-	bcache_forget(&fs->bc, blk);
-	if (last && blk == last->blk + last->len) {
-		last->len++;
-	} else {
-		if (fs->freed_runs == fs->freed_room) {
-			unsigned room = fs->freed_room ? 2 * fs->freed_room : 256;
-			struct freed_run *more = realloc(fs->freed, room * sizeof(*more));
-
-			if (!more) {
-				fs_log("no memory to free block %llu: it is lost",
-				       (unsigned long long)blk);
-				return;
-			}
-			fs->freed = more;
-			fs->freed_room = room;
-		}
-		fs->freed[fs->freed_runs++] = (struct freed_run){.blk = blk, .len = 1};
-	}
-	fs->freed_blocks++;
-}
-
-static void release_freed(struct fs *fs)
-{
-	for (unsigned i = 0; i < fs->freed_runs; i++) {
-		struct freed_run *r = &fs->freed[i];
-
-		for (uint32_t k = 0; k < r->len; k++) {
-			if (ext2fs_test_block_bitmap2(fs->e2->block_map, r->blk + k))
-				ext2fs_block_alloc_stats2(fs->e2, r->blk + k, -1);
-			else
-				fs_log("block %llu was freed twice",
-				       (unsigned long long)r->blk + k);
-		}
-	}
-	fs->freed_runs = 0;
-	fs->freed_blocks = 0;
-}
-
 /* ---- checkpoints ---- */
 
 bool fs_dirty(const struct fs *fs)
@@ -145,7 +76,7 @@ static int checkpoint(struct fs *fs)
 		return err;
 	bool freed = fs->freed_runs > 0;
 
-	release_freed(fs);
+	fs_release_freed(fs);
 	if ((fs->e2->flags & E2_CHANGED) && ext2fs_flush2(fs->e2, EXT2_FLAG_FLUSH_NO_SYNC))
 		return -EIO;
 	bool journal = fs->journaled && fs->bc.dirty[BC_META];
