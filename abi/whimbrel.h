@@ -165,6 +165,7 @@ enum wh_proc_what {
 	WH_P_HOLDS = 8,	  /* array of struct wh_hold: file holds the process uses (to be adopted) */
 	WH_P_SIGNALS =
 		9, /* pending/blocked/actions/alt stack/timers: opaque blob, validated on set */
+	WH_P_THREADS = 10, /* what else belongs to each thread: opaque blob, validated on set */
 };
 
 struct wh_pinfo {

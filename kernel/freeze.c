@@ -182,6 +182,8 @@ static int thaw_arrived(struct proc *p)
 	stub_absorb(p);
 	env_bind(p);
 	list_for_each(t, &p->threads, struct thread, proc_link) {
+		if (t->state == THREAD_ENDED)
+			continue;
 		struct trapframe tf = *t->tf;
 		thread_prepare_return(t, &tf);
 	}

@@ -14,11 +14,10 @@
 #include "signal.h"
 #include "usercopy.h"
 
-#define BLOB_MAX  (256u << 10) /* bytes of packed views, or of signal state */
-#define USER_HALF (1ull << 47)
-#define MXCSR_AT  24 /* in the FXSAVE area */
-#define SPOILED	  1u /* in proc.imported: a part was refused half way */
-#define TABLES	  3  /* page tables that one page may need */
+#define BLOB_MAX (256u << 10) /* bytes of packed views, or of signal state */
+#define MXCSR_AT 24	      /* in the FXSAVE area */
+#define SPOILED	 1u	      /* in proc.imported: a part was refused half way */
+#define TABLES	 3	      /* page tables that one page may need */
 
 static u64 *words(u64 phys)
 {
@@ -67,32 +66,9 @@ static i64 get_info(struct proc *p, u64 ubuf, u64 len)
 
 static i64 get_regs(struct proc *p, u64 ubuf, u64 len)
 {
-	const struct thread *t = p->leader;
-	const struct trapframe *f = t->tf;
-	struct wh_regs r = {
-		.rax = f->rax,
-		.rbx = f->rbx,
-		.rcx = f->rcx,
-		.rdx = f->rdx,
-		.rsi = f->rsi,
-		.rdi = f->rdi,
-		.rbp = f->rbp,
-		.rsp = f->rsp,
-		.r8 = f->r8,
-		.r9 = f->r9,
-		.r10 = f->r10,
-		.r11 = f->r11,
-		.r12 = f->r12,
-		.r13 = f->r13,
-		.r14 = f->r14,
-		.r15 = f->r15,
-		.rip = f->rip,
-		.rflags = f->rflags,
-		.fs_base = t->fs_base,
-		.gs_base = t->gs_base,
-		.selectors = t->selectors,
-	};
+	struct wh_regs r;
 
+	thread_regs_get(p->leader, &r);
 	return give_struct(ubuf, len, &r, sizeof r);
 }
 
@@ -218,6 +194,8 @@ i64 image_get(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len)
 		return get_blob(p, env_pack, ubuf, len);
 	case WH_P_SIGNALS:
 		return get_signals(p, ubuf, len);
+	case WH_P_THREADS:
+		return get_blob(p, threads_pack, ubuf, len);
 	case WH_P_REGIONS:
 		return get_regions(p, arg, ubuf, len);
 	case WH_P_PAGEMAP:
@@ -239,55 +217,18 @@ static i64 set_regs(struct proc *p, u64 ubuf, u64 len)
 
 	if (len != sizeof r)
 		return -EINVAL;
-	if (copy_from_user(&r, ubuf, sizeof r) < 0)
-		return -EFAULT;
-	/* Addresses that the processor itself would refuse while it is still in kernel mode. */
-	if (r.rip >= USER_TOP || r.rsp >= USER_HALF || r.fs_base >= USER_HALF ||
-	    r.gs_base >= USER_HALF || !cpu_selectors_valid(r.selectors))
-		return -EINVAL;
-	struct thread *t = p->leader;
-	*t->tf = (struct trapframe){
-		.rax = r.rax,
-		.rbx = r.rbx,
-		.rcx = r.rcx,
-		.rdx = r.rdx,
-		.rsi = r.rsi,
-		.rdi = r.rdi,
-		.rbp = r.rbp,
-		.rsp = r.rsp,
-		.r8 = r.r8,
-		.r9 = r.r9,
-		.r10 = r.r10,
-		.r11 = r.r11,
-		.r12 = r.r12,
-		.r13 = r.r13,
-		.r14 = r.r14,
-		.r15 = r.r15,
-		.rip = r.rip,
-		.rflags = (r.rflags & RFLAGS_USER) | RFLAGS_IF | 2,
-		.cs = SEL_UCODE,
-		.ss = SEL_UDATA,
-	};
-	t->fs_base = r.fs_base;
-	t->gs_base = r.gs_base;
-	t->selectors = r.selectors;
-	return 0;
+	return copy_from_user(&r, ubuf, sizeof r) < 0 ? -EFAULT : thread_regs_set(p->leader, &r);
 }
 
 static i64 set_fpu(struct proc *p, u64 ubuf, u64 len)
 {
 	struct thread *t = p->leader;
-	u32 mxcsr;
 
 	if (len != sizeof t->fpu)
 		return -EINVAL;
 	if (copy_from_user(t->fpu, ubuf, len) < 0)
 		return -EFAULT;
-	memcpy(&mxcsr, t->fpu + MXCSR_AT, sizeof mxcsr);
-	mxcsr &= cpu_mxcsr_mask;
-	memcpy(t->fpu + MXCSR_AT, &mxcsr, sizeof mxcsr);
-	t->fpu_used = true;
-	fpu_forget(t);
+	thread_fpu_arrived(t);
 	return 0;
 }
 
@@ -410,6 +351,8 @@ static i64 set_part(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len)
 		return again ? -EBUSY : set_blob(p, unpack_views, ubuf, len);
 	case WH_P_SIGNALS:
 		return set_blob(p, signal_unpack, ubuf, len);
+	case WH_P_THREADS:
+		return again ? -EBUSY : set_blob(p, threads_unpack, ubuf, len);
 	case WH_P_REGIONS:
 		return set_regions(p, ubuf, len);
 	case WH_P_PAGE:
@@ -431,8 +374,8 @@ i64 image_set(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len)
 
 int image_complete(const struct proc *p)
 {
-	const u32 needed =
-		1u << WH_P_REGS | 1u << WH_P_UBLOCK | 1u << WH_P_REGIONS | 1u << WH_P_SIGNALS;
+	const u32 needed = 1u << WH_P_REGS | 1u << WH_P_UBLOCK | 1u << WH_P_REGIONS |
+			   1u << WH_P_SIGNALS | 1u << WH_P_THREADS;
 
 	return (p->imported & (needed | SPOILED)) == needed ? 0 : -EINVAL;
 }

@@ -32,6 +32,15 @@ void proc_info(struct proc *p, struct wh_pinfo *info); /* zero_pages is not coun
 /* image.c: one part of a frozen process to or from the handler's buffer. Bytes, or -errno. */
 i64 image_get(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len);
 i64 image_set(struct proc *p, u32 what, u64 arg, u64 ubuf, u64 len);
+/* image_thread.c: -EINVAL if the processor would refuse them. */
+struct thread;
+struct blob;
+void thread_regs_get(const struct thread *t, struct wh_regs *r);
+int thread_regs_set(struct thread *t, const struct wh_regs *r);
+void thread_fpu_arrived(struct thread *t); /* t->fpu has been filled from outside */
+/* WH_P_THREADS. 0, -EINVAL, -ENOMEM, -ERANGE; then p has its leader only. */
+int threads_pack(struct proc *p, struct blob *b);
+int threads_unpack(struct proc *p, struct blob *b);
 /* 0 if every part that a process cannot run without has arrived, else -EINVAL. */
 int image_complete(const struct proc *p);
 

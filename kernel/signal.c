@@ -259,8 +259,11 @@ void signal_send_thread(struct thread *t, int sig, i32 code, i32 sender_pid)
 void signal_send_thread_value(struct thread *t, int sig, i32 code, i32 sender_pid, u64 value)
 {
 	struct proc *p = t->proc;
-	if ((UNSTOPPABLE | STOPS | SIG_BIT(SIGCONT)) & SIG_BIT(sig) || p->live == 1) {
-		signal_send_value(p, sig, code, sender_pid, value); /* what all threads obey */
+	/* What all threads obey; and what is late for a frozen process must find it elsewhere, where its
+	 * name is that of the process. */
+	if ((UNSTOPPABLE | STOPS | SIG_BIT(SIGCONT)) & SIG_BIT(sig) || p->live == 1 ||
+	    p->state == PROC_FROZEN) {
+		signal_send_value(p, sig, code, sender_pid, value);
 		return;
 	}
 	struct upending *s = &t->u.sig.pending;
@@ -520,6 +523,42 @@ static bool thread_signals_valid(const struct utsignal *s)
 	memcpy(&flag, &s->have_saved_mask, 1);
 	return flag <= 1 && !((s->blocked | s->saved_mask) & UNSTOPPABLE) && s->alt_sp < USER_TOP &&
 	       s->alt_size <= USER_TOP;
+}
+
+/* The threads but the first: of their pending signals' origins, only those that are. */
+void signal_pack_thread(const struct thread *t, struct blob *b)
+{
+	const struct utsignal *s = &t->u.sig;
+	blob_put_u64(b, s->blocked);
+	blob_put_u64(b, s->saved_mask);
+	blob_put_u32(b, s->have_saved_mask);
+	blob_put_u64(b, s->alt_sp);
+	blob_put_u64(b, s->alt_size);
+	blob_put_u64(b, s->fault_addr);
+	blob_put_u32(b, s->restart_code);
+	blob_put_u64(b, s->restart_rip);
+	blob_put_u64(b, s->pending.set);
+	for (u64 rest = s->pending.set; rest; rest &= rest - 1)
+		blob_put(b, &s->pending.origin[__builtin_ctzll(rest) + 1],
+			 sizeof s->pending.origin[0]);
+}
+
+int signal_unpack_thread(struct thread *t, struct blob *b)
+{
+	struct utsignal *s = &t->u.sig;
+	s->blocked = blob_get_u64(b);
+	s->saved_mask = blob_get_u64(b);
+	s->have_saved_mask = blob_get_u32(b) != 0;
+	s->alt_sp = blob_get_u64(b);
+	s->alt_size = blob_get_u64(b);
+	s->fault_addr = blob_get_u64(b);
+	s->restart_code = blob_get_u32(b);
+	s->restart_rip = blob_get_u64(b);
+	s->pending.set = blob_get_u64(b);
+	for (u64 rest = s->pending.set; rest; rest &= rest - 1)
+		blob_get(b, &s->pending.origin[__builtin_ctzll(rest) + 1],
+			 sizeof s->pending.origin[0]);
+	return b->bad || !thread_signals_valid(s) ? -EINVAL : 0;
 }
 
 int signal_unpack(struct proc *p, struct blob *b)

@@ -89,4 +89,7 @@ size_t signal_resumed(void);
  * is unchanged). */
 int signal_pack(struct proc *p, struct blob *b);
 int signal_unpack(struct proc *p, struct blob *b);
+/* The same for a thread other than the first, in WH_P_THREADS. */
+void signal_pack_thread(const struct thread *t, struct blob *b);
+int signal_unpack_thread(struct thread *t, struct blob *b);
 #endif

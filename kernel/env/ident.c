@@ -283,13 +283,6 @@ static int ident_verdict(struct proc *p, u32 node, struct text *why)
 			    p->pid);
 		return -EPERM;
 	}
-	if (p->live > 1) {
-		text_printf(why,
-			    "ident: clone: %u threads: rule local; cure: let all but one end, "
-			    "then move to node %u",
-			    p->live, node);
-		return -EPERM;
-	}
 	if (!list_empty(&p->children)) {
 		const struct proc *child = container_of(p->children.next, struct proc, sibling);
 		text_printf(

@@ -3,7 +3,7 @@
  * Class System: calls that ask for physical properties of the node. They are exempt from
  * consistency (Sinha §8.2.1: an object may be asked for properties of the node it is on), so a
  * migrated process sees the node it runs on. Here also travels what belongs to no object: the
- * current call, the markers and duplicates of rows without an object of their own, the memory's
+ * markers and duplicates of rows without an object of their own, the memory's
  * limits, the checker's record, resource limits (rlimit.c), and whether the process is restless.
  */
 #include "frame.h"
@@ -122,16 +122,8 @@ static void system_release(struct proc *p, bool away)
 static int system_pack(struct proc *p, struct blob *b)
 {
 	const struct ublock *u = p->u;
-	const struct ucall *c = &p->leader->u.call;
 	u32 marked = 0;
 
-	blob_put_u64(b, c->nr);
-	blob_put(b, c->args, sizeof c->args);
-	blob_put_u64(b, (u64)c->error);
-	blob_put(b, c->values, sizeof c->values);
-	blob_put_u32(b, c->resume_valid);
-	blob_put_u64(b, c->resume_nr);
-	blob_put(b, c->resume, sizeof c->resume);
 	blob_put_u64(b, p->vm->brk_start);
 	blob_put_u64(b, p->vm->brk);
 	blob_put_u64(b, p->vm->mmap_top);
@@ -164,15 +156,7 @@ static struct vrec *vrec_of(struct ublock *u, u32 nr)
 static int system_unpack(struct proc *p, struct blob *b)
 {
 	struct ublock *u = p->u;
-	struct ucall *c = &p->leader->u.call;
 
-	c->nr = blob_get_u64(b);
-	blob_get(b, c->args, sizeof c->args);
-	c->error = (i64)blob_get_u64(b);
-	blob_get(b, c->values, sizeof c->values);
-	c->resume_valid = blob_get_u32(b) != 0;
-	c->resume_nr = blob_get_u64(b);
-	blob_get(b, c->resume, sizeof c->resume);
 	u64 brk_start = blob_get_u64(b), brk = blob_get_u64(b), mmap_top = blob_get_u64(b);
 	if (brk_start > brk || brk >= USER_TOP || mmap_top >= USER_TOP || (mmap_top & PAGE_MASK))
 		return -EINVAL;

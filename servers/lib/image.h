@@ -20,7 +20,7 @@
 #include "whimbrel.h"
 
 #define IMAGE_MAGIC    0x304547414d494857ull /* "WHIMAGE0" */
-#define IMAGE_VERSION  1
+#define IMAGE_VERSION  2
 #define IMAGE_PAGE     4096
 #define IMAGE_USER_END 0x800000000000ull /* first address that no process can have */
 

@@ -114,7 +114,7 @@ static long put_page(struct image_encoder *e, uint8_t *p)
 
 static bool is_blob(unsigned stage)
 {
-	return stage == IMAGE_UBLOCK || stage == IMAGE_SIGNALS;
+	return stage == IMAGE_UBLOCK || stage == IMAGE_SIGNALS || stage == IMAGE_THREADS;
 }
 
 /* Bytes that the payload of a part other than pages may have. Whoever fills a blob needs as much

@@ -43,8 +43,8 @@ struct process {
 	struct wh_pinfo info;
 	struct wh_regs regs;
 	uint8_t fpu[512];
-	uint8_t ublock[100000], signals[300];
-	size_t ublock_len, signals_len;
+	uint8_t ublock[100000], signals[300], threads[500];
+	size_t ublock_len, signals_len, threads_len;
 	struct wh_hold holds[3];
 	size_t nholds;
 	struct wh_region regions[4];
@@ -76,6 +76,8 @@ static struct process *make(size_t pages, unsigned k, unsigned z, size_t ublock)
 	p->ublock_len = ublock;
 	p->signals_len = 123;
 	fill(p->signals, p->signals_len);
+	p->threads_len = 345;
+	fill(p->threads, p->threads_len);
 	p->nholds = 2;
 	fill(p->holds, p->nholds * sizeof(p->holds[0]));
 	p->regions[0] = (struct wh_region){
@@ -139,6 +141,8 @@ static long get(void *ctx, unsigned what, uint64_t arg, void *buf, size_t len)
 		return give(buf, len, p->ublock, p->ublock_len);
 	case WH_P_SIGNALS:
 		return give(buf, len, p->signals, p->signals_len);
+	case WH_P_THREADS:
+		return give(buf, len, p->threads, p->threads_len);
 	case WH_P_HOLDS:
 		return give(buf, len, p->holds, p->nholds * sizeof(p->holds[0]));
 	case WH_P_REGIONS:
@@ -176,6 +180,11 @@ static long set(void *ctx, unsigned what, uint64_t arg, const void *buf, size_t 
 		if (len > sizeof(p->signals))
 			return -EINVAL;
 		memcpy(p->signals, buf, p->signals_len = len);
+		return 0;
+	case WH_P_THREADS:
+		if (len > sizeof(p->threads))
+			return -EINVAL;
+		memcpy(p->threads, buf, p->threads_len = len);
 		return 0;
 	case WH_P_HOLDS:
 		if (len > sizeof(p->holds))

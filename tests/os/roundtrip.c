@@ -31,8 +31,8 @@ struct image {
 	struct wh_pinfo info;
 	struct wh_regs regs;
 	unsigned char fpu[512];
-	unsigned char views[BLOB], signals[BLOB];
-	long views_len, signals_len, regions_len;
+	unsigned char views[BLOB], signals[BLOB], threads[BLOB];
+	long views_len, signals_len, threads_len, regions_len;
 	struct wh_region regions[REGIONS];
 	unsigned pages;
 	uint64_t page_addr[PAGES_MAX];
@@ -139,6 +139,7 @@ static void export(int pid)
 		from = (rows[n / 8 - 1] & ~1ull) + 4096;
 	}
 	need(img.signals_len = wh_proc_get(pid, WH_P_SIGNALS, 0, img.signals, BLOB), "get signals");
+	need(img.threads_len = wh_proc_get(pid, WH_P_THREADS, 0, img.threads, BLOB), "get threads");
 	if (img.pages != img.info.private_pages)
 		check(false, "every private page is in the map", img.pages);
 }
@@ -158,6 +159,7 @@ static void import(void)
 			need(wh_proc_set(pid, WH_P_PAGE, img.page_addr[i], img.page[i], 4096),
 			     "set page");
 	need(wh_proc_set(pid, WH_P_SIGNALS, 0, img.signals, img.signals_len), "set signals");
+	need(wh_proc_set(pid, WH_P_THREADS, 0, img.threads, img.threads_len), "set threads");
 }
 
 /* Away and back. 0, or why it could not be frozen. */
@@ -429,6 +431,8 @@ static void test_garbage(void)
 				((unsigned char *)
 					 img.regions)[rnd / 7 % (unsigned)img.regions_len] ^=
 					rnd >> 20;
+			else if (i % 8 == 2)
+				img.threads[rnd / 7 % (unsigned)img.threads_len] ^= rnd >> 20;
 			else if (i % 4 == 2)
 				img.signals[rnd / 7 % (unsigned)img.signals_len] ^= rnd >> 20;
 			else
@@ -441,6 +445,8 @@ static void test_garbage(void)
 			wh_proc_set(pid, WH_P_REGIONS, 0, img.regions, (size_t)img.regions_len) < 0;
 		refused +=
 			wh_proc_set(pid, WH_P_SIGNALS, 0, img.signals, (size_t)img.signals_len) < 0;
+		refused +=
+			wh_proc_set(pid, WH_P_THREADS, 0, img.threads, (size_t)img.threads_len) < 0;
 		refused += wh_proc_set(pid, WH_P_REGS, 0, &img.regs, sizeof img.regs) < 0;
 		refused += wh_proc_set(pid, WH_P_PAGE, rnd, img.page[0], 4096) < 0;
 		need(wh_proc_release(pid, WH_REL_DROP, 0), "drop");
