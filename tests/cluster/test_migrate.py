@@ -115,6 +115,12 @@ def test_local_is_refused_with_a_reason(c, directory):
         assert "local" in view, f"view does not show the verdict:\n{view}"
         sign(c, 1, directory, "close")
         wait_sign(c, 1, directory, "closed")
+        for words, ask, done in ((("file: fd ", "(eventfd)", "rule local"), "unevent", "unevented"),
+                                 (("mmap(MAP_SHARED) of anonymous memory", "rule local", "munmap"), "unmap", "unmapped")):
+            why = p.refused(2)
+            assert all(word in why for word in words), f"the refusal does not name {words}: {why!r}"
+            sign(c, 1, directory, ask)
+            wait_sign(c, 1, directory, done)
         p.route(2, 3)  # with both ends of a pipe
         assert "stays on node 1" in c.sh(3, f"view {p.pid}"), "view does not show what stayed behind"
         sign(c, 1, directory, "end")

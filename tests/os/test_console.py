@@ -132,3 +132,42 @@ def test_logout_brings_a_new_shell_and_ends_stopped_jobs(console):
     console.type("PS1='rea''dy> '; echo begin-$((6*7))\r")
     console.expect(rb"begin-42\r\n" + PROMPT)
     assert console.run("ps | grep -c 'sleep 123[4]'") == "0\n"
+
+
+def test_window_size_is_told(console):
+    """Programs hear of a new size by SIGWINCH, and ask for it."""
+    assert "33 77" in console.run("sh -c \"trap 'stty size' WINCH; stty rows 33 cols 77; :\"")
+    console.run("stty rows 24 cols 80")
+
+
+def test_background_writer_is_stopped_if_the_terminal_says_so(console):
+    console.run("stty tostop")
+    console.type("echo written &\r")
+    console.expect(re.escape(PROMPT))
+    time.sleep(0.5)
+    assert re.search(r"Stopped \(tty output\)|Stopped.*echo", console.run("jobs"))
+    console.run("stty -tostop")
+    assert "written" in console.run("fg")
+
+
+def test_an_editor(console):
+    console.type("vi /tmp/edited\r")
+    console.expect(rb"/tmp/edited")
+    console.type("ione two\rthree\x1b")
+    time.sleep(0.5)
+    console.type("kx:wq\r")
+    console.expect(re.escape(PROMPT))
+    text = console.run("cat /tmp/edited; rm /tmp/edited")
+    assert text.splitlines()[1] == "three" and len(text.splitlines()[0]) == len("one two") - 1
+
+
+def test_top_and_less_end_with_q(console):
+    console.type("top\r")
+    console.expect(rb"Load average")
+    console.type("q")
+    console.expect(re.escape(PROMPT))
+    console.type("busybox less /etc/passwd\r")
+    console.expect(rb"root:x:0")
+    console.type("q")
+    console.expect(re.escape(PROMPT))
+    assert console.run("echo back") == "back\n"

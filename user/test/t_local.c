@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * t_local DIR: a process that for a while holds what cannot be kept on another node, a snapshot in /proc, and for longer a
- * pipe, which stays where it is and is used from afar. DIR/open asks it to open both (it answers DIR/opened), DIR/close to close
- * the snapshot (DIR/closed), DIR/end to use the pipe and to end.
+ * t_local DIR: a process that for a while holds what cannot be kept on another node, a snapshot in /proc, an eventfd and
+ * shared memory, and for longer a pipe, which stays where it is and is used from afar, and a timer, which moves along.
+ * DIR/open asks it to open all (it answers DIR/opened), DIR/close to close the snapshot (DIR/closed), DIR/unevent the
+ * eventfd (DIR/unevented), DIR/unmap to unmap the memory (DIR/unmapped), DIR/end to use the pipe and the timer and to end.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "t.h"
@@ -41,6 +46,41 @@ static void use_pipe(const int *fd, const struct stat *before)
 	t_check(read(fd[0], &c, 1) == 0, "and ends when its writer has", "%s", strerror(errno));
 }
 
+/* SIGUSR1 with a value, in `ms` and then every `ms`. */
+static void start_timer(long ms)
+{
+	struct sigevent e = {.sigev_notify = SIGEV_SIGNAL,
+			     .sigev_signo = SIGUSR1,
+			     .sigev_value.sival_int = 12345};
+	struct itimerspec s = {.it_value = {ms / 1000, ms % 1000 * 1000000},
+			       .it_interval = {ms / 1000, ms % 1000 * 1000000}};
+	sigset_t set;
+	timer_t t;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	if (timer_create(CLOCK_MONOTONIC, &e, &t) < 0 || timer_settime(t, 0, &s, NULL) < 0)
+		t_die("timer");
+}
+
+static void use_timer(void)
+{
+	struct timespec patience = {20, 0};
+	siginfo_t i = {0};
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	for (int k = 0; k < 2; k++) { /* the first may have come long ago */
+		errno = 0;
+		t_check(sigtimedwait(&set, &i, &patience) == SIGUSR1 &&
+				i.si_value.sival_int == 12345,
+			"the timer ticks here, too", "tick %d: code %d value %d", k, i.si_code,
+			i.si_value.sival_int);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	int fd[2];
@@ -59,13 +99,27 @@ int main(int argc, char **argv)
 
 	if (snapshot < 0)
 		t_die("/proc/meminfo");
+	int event = eventfd(1, 0);
+	char *memory = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (event < 0 || memory == MAP_FAILED)
+		t_die("eventfd, mmap");
+	memory[0] = 1;
+	start_timer(500);
 	t_write_all(fd[1], "l", 1);
 	t_read_all(snapshot, line, 5);
 	t_make_sign(argv[1], "opened");
 	t_wait_sign(argv[1], "close");
 	close(snapshot);
 	t_make_sign(argv[1], "closed");
+	t_wait_sign(argv[1], "unevent");
+	close(event);
+	t_make_sign(argv[1], "unevented");
+	t_wait_sign(argv[1], "unmap");
+	munmap(memory, 8192);
+	t_make_sign(argv[1], "unmapped");
 	t_wait_sign(argv[1], "end");
 	use_pipe(fd, &s);
+	use_timer();
 	return t_end();
 }
