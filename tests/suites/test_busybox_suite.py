@@ -16,8 +16,7 @@ from cluster_lib.suites import PLACE, tarball
 
 HERE = pathlib.Path(__file__).parent
 PROGRAMS = {"musl": "./busybox", "debian": "/bin/busybox"}
-QUICK = "basename cat cmp comm cut date dirname echo expand expr factor fold grep head hexdump id ln ls nl od paste printf " \
-        "readlink realpath rev seq sum test tr uniq wc xargs"
+QUICK = "cat cut date expr grep ls od printf sort test tr uniq wc xargs"
 # Two of bc's tests print millions of numbers.
 ALL = "$(./busybox --list | grep -v '^bc$') busybox"
 
@@ -80,7 +79,7 @@ def compare(node, program, applets, timeout):
 
 
 def test_busybox_quick(node):
-    compare(node, PROGRAMS["musl"], QUICK, 300)
+    compare(node, PROGRAMS["musl"], QUICK, 900)
 
 
 @pytest.mark.long
