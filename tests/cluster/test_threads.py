@@ -39,6 +39,8 @@ def test_threads_do_not_notice(c):
                           check=True)
     assert result(moved(c, 2, 3, 1)) == result(host.stdout)  # the servers have grown to their size
     base = {node: held(c, node) for node in (1, 2, 3)}
+    for each in base.values():
+        del each["regions"]  # a server's heap may grow by one; what a process leaves would show in the frames
     assert result(moved(c, 2, 3, 1, 2)) == result(host.stdout)
     for node in (1, 2, 3):
         wait_held(c, node, base[node], frames=32)
