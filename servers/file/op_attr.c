@@ -115,6 +115,19 @@ static long set_mode(struct tree *t, struct inode *ip, struct fs_cred cred, uint
 	return 0;
 }
 
+void drop_set_ids(struct fs *fs, struct inode *ip)
+{
+	uint16_t was = ip->d.i_mode;
+
+	if (!S_ISREG(was))
+		return;
+	ip->d.i_mode &= ~S_ISUID;
+	if (was & S_IXGRP)
+		ip->d.i_mode &= ~S_ISGID;
+	if (ip->d.i_mode != was)
+		inode_touched(fs, ip);
+}
+
 /* Root may do all; an owner may give the file to a group of his own. Set-id bits do not survive it. */
 static long set_owner(struct tree *t, struct inode *ip, struct fs_cred cred, uint32_t uid,
 		      uint32_t gid)
@@ -133,11 +146,7 @@ static long set_owner(struct tree *t, struct inode *ip, struct fs_cred cred, uin
 		ip->d.i_gid = (uint16_t)gid;
 		ip->d.osd2.linux2.l_i_gid_high = gid >> 16;
 	}
-	if (S_ISREG(ip->d.i_mode)) {
-		ip->d.i_mode &= ~S_ISUID;
-		if (ip->d.i_mode & S_IXGRP)
-			ip->d.i_mode &= ~S_ISGID;
-	}
+	drop_set_ids(&t->fs, ip);
 	inode_touched(&t->fs, ip);
 	return 0;
 }

@@ -74,6 +74,7 @@ long op_write(struct tree *t, struct fs_request *r)
 
 	if (n < 0)
 		return n;
+	drop_set_ids(&t->fs, h->ip);
 	/* Pages between the old end and the write may be cached as shorter than they are now. */
 	uint64_t from_off = before < q.off ? before : q.off;
 

@@ -86,6 +86,8 @@ long op_rename(struct tree *t, struct fs_request *r);
 
 /* The request's body as its struct, copied, so that the reply can be written over it. */
 #define FS_BODY(r, type_) (*WH_BODY(&(r)->msg, const type_))
+/* What has got another owner or other contents does not run with its owner's rights. */
+void drop_set_ids(struct fs *fs, struct inode *ip);
 
 /* The NUL-terminated string at `off` of the bulk, into buf[FS_PATH_MAX]. Returns its length + 1. */
 long op_string(struct fs_request *r, size_t off, char *buf);
