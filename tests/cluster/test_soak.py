@@ -86,7 +86,9 @@ def check_soak(c, seconds):
         "moved workloads": moved_workload,
         "random calls": lambda: sure(2, "t_fuzz", "--calls", 20_000, "--seed", rng.randrange(1 << 30), timeout=300),
         "hogs": lambda: sure(1, "t_abuse", rng.choice(("memory", "share", "stack"))),
-        "files": lambda: sure(1, "sh", "-c", "mkdir -p /tmp/vfs && t_vfs /tmp/vfs; s=$?; rm -rf /tmp/vfs; exit $s"),
+        "files": lambda: sure(1, "sh", "-c", "mkdir -p /tmp/f && cd /tmp/f && mkdir -p in out && for i in $(seq 80); do "
+                              "seq $i 500 >in/$i; done; tar cf all in && tar xf all -C out && diff -r in out/in; s=$?; "
+                              "rm -r /tmp/f; exit $s"),
         "pipelines": lambda: sure(2, "sh", "-c", "seq 1 3000 | sort -rn | sha256sum | grep -q . && cd /tmp && "
                                   "mkdir -p soak && cp -r /bin/busybox soak/ && cmp /bin/busybox soak/busybox && rm -r soak"),
         "processes": lambda: sure(2, "t_abuse", "reap", "--procs", 200),
