@@ -4,6 +4,8 @@
 #   make host-tests the sanitised unit tests
 #   make help       what else there is
 BUILD ?= build
+# run-qemu.sh gives an absolute one: the same names, so that the .d files of either serve both.
+override BUILD := $(abspath $(BUILD))
 THIRD ?= build/third
 CROSS ?= x86_64-linux-gnu-
 MUSL_GCC ?= musl-gcc

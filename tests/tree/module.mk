@@ -9,7 +9,7 @@ lint: default host-tests-built
 #   make abi-page   docs/abi.md from abi/syscalls.def
 abi-page:
 	tests/tree/abi_page.sh > docs/abi.md
-#   make size-page  docs/size.md: lines per folder, and the reasons of docs/LARGE
+#   make size-page  docs/size.md: lines per folder, and the reasons of tests/tree/large.def
 size-page:
 	tests/tree/size_page.sh > docs/size.md
 .PHONY: lint abi-page size-page

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# size_page.sh: docs/size.md on standard output: lines per folder, and why a file is longer than 400 lines (docs/LARGE).
+# size_page.sh: docs/size.md on standard output: lines per folder, and why a file is longer than 400 lines (tests/tree/large.def).
 # `make size-page` writes it; test_size.sh compares.
 . "$(dirname "$0")/lib.sh"
 
@@ -44,5 +44,5 @@ cat <<'EOF'
 EOF
 tree '*' | grep -E '\.(c|h|S|def|sh|py)$' | xargs wc -l | awk '$1 > 400 && $2 != "total" { print $1, $2 }' | sort -rn |
 	while read -r lines name; do
-		printf "| \`%s\` | %d | %s |\n" "$name" "$lines" "$(awk -v f="$name" '$1 == f { $1 = ""; print substr($0, 2) }' docs/LARGE)"
+		printf "| \`%s\` | %d | %s |\n" "$name" "$lines" "$(awk -v f="$name" '$1 == f { $1 = ""; print substr($0, 2) }' tests/tree/large.def)"
 	done

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# docs/size.md is true, and every file above 400 lines has a reason in docs/LARGE.
+# docs/size.md is true, and every file above 400 lines has a reason in tests/tree/large.def.
 . "$(dirname "$0")/lib.sh"
 
 large() { tree '*' | grep -E '\.(c|h|S|def|sh|py)$' | xargs wc -l | awk '$1 > 400 && $2 != "total" { print $2 }' | LC_ALL=C sort; }
-reasons() { awk '/^[^#]/ && NF > 4 { print $1 }' docs/LARGE | LC_ALL=C sort; }
-comm -23 <(large) <(reasons) | verdict "every file above 400 lines has a reason in docs/LARGE"
-comm -13 <(large) <(reasons) | verdict "docs/LARGE names no file that is short enough"
+reasons() { awk '/^[^#]/ && NF > 4 { print $1 }' tests/tree/large.def | LC_ALL=C sort; }
+comm -23 <(large) <(reasons) | verdict "every file above 400 lines has a reason in tests/tree/large.def"
+comm -13 <(large) <(reasons) | verdict "tests/tree/large.def names no file that is short enough"
 
 # Folder and lines of both pages, side by side.
 lines_of() { awk -F'|' '/^\| [`*]/ && NF == 7 { gsub(/[` *]/, "", $2); print $2, $4 + 0 }' | LC_ALL=C sort; }
