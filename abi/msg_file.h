@@ -58,7 +58,8 @@ enum fs_type {
 		34, /* the same, without effect: ready for any of `cmd` (POLL*)? If not, the home
 			     node will send news once */
 	FS_SIGNAL =
-		35, /* fs_signal: kill(2) of a process, or group, whose home node `tree` is; its result */
+		35, /* fs_signal: kill(2) of a process whose home node `tree` is, or of the members of a
+			group that are there; its result */
 	FS_CHILD =
 		36, /* fs_child: a process whose parent is on node `tree` has stopped, or goes on */
 };
@@ -214,6 +215,8 @@ struct fs_signal {
 	int32_t target, sig, code; /* target: a pid, or minus a group */
 	int32_t pid, sid;	   /* the sender */
 	uint32_t uid, euid;
+	uint64_t
+		seq; /* of a group: number of this signal from `owner`, only growing; 0: sig is 0 */
 };
 struct fs_child {
 	uint32_t tree, owner;

@@ -13,6 +13,7 @@
 #include "proc.h"
 #include "procctl.h"
 #include "restless.h"
+#include "siggroup.h"
 #include "trace.h"
 
 static int answer(const struct proc *p, i32 status, const char *why)
@@ -85,6 +86,7 @@ void freeze_settle(struct proc *p)
 	p->frozen_ns = now_ns();
 	p->packed_pending = ~0ull;
 	p->packed_stop = 0;
+	p->late_group = 0;
 	p->state = PROC_FROZEN;
 	bool own = p->own_freeze;
 	p->own_freeze = false;
@@ -192,6 +194,7 @@ static int thaw_arrived(struct proc *p)
 	p->arrived_ns = now_ns();
 	migrations_in++;
 	proc_start(p);
+	group_arrived(p);
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "lib.h"
 #include "proc.h"
 #include "procctl.h"
+#include "siggroup.h"
 #include "signal.h"
 #include "usercopy.h"
 
@@ -106,6 +107,7 @@ static i64 get_blob(struct proc *p, int (*pack)(struct proc *, struct blob *), u
 
 static i64 get_signals(struct proc *p, u64 ubuf, u64 len)
 {
+	group_pack(p);
 	i64 r = get_blob(p, signal_pack, ubuf, len);
 
 	if (r >= 0) {

@@ -28,6 +28,11 @@ static struct wh_node *row_of(u32 node)
 	return n;
 }
 
+u32 node_state(u32 node)
+{
+	return row_of(node)->state;
+}
+
 i64 wh_sys_node_set(const u64 *arg)
 {
 	struct wh_node new;

@@ -63,8 +63,9 @@ struct proc {
 	u64 frozen_ns;	    /* node monotonic when it reached the boundary */
 	u64 packed_pending; /* signals that were pending when it was packed: later ones are sent
 			       after it */
-	i32 packed_stop;    /* and whether it was stopped: it may be continued after */
-	u32 imported;	    /* arriving: bit (1 << WH_P_*) of each part already set */
+	u64 late_group;	 /* signals to its group since it froze: they find it where it goes, too */
+	i32 packed_stop; /* and whether it was stopped: it may be continued after */
+	u32 imported;	 /* arriving: bit (1 << WH_P_*) of each part already set */
 	/* PROC_AWAY: what others may ask of a process that is not here */
 	u32 away_node;
 	i32 away_pgid;
@@ -149,4 +150,5 @@ i64 exec_load(const char *path, struct exec_strings *args);
 
 /* This node. */
 extern struct wh_identity node_id;
+u32 node_state(u32 node); /* enum wh_node_state (nodes.c) */
 #endif

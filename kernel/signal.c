@@ -286,14 +286,6 @@ void signal_retarget(struct proc *p)
 	}
 }
 
-void signal_group(i32 pgid, int sig, i32 code, i32 sender_pid)
-{
-	list_for_each_safe(p, &all_procs, struct proc, all_link) {
-		if (signal_pgid_of(p) == pgid && !p->privileged)
-			signal_send(p, sig, code, sender_pid);
-	}
-}
-
 /* The instruction at rip cannot go on: the signal is delivered on this way back to user mode, even
  * if blocked or ignored (then with the default action). A server ends at once. */
 void signal_fault(int sig, i32 code, u64 addr)
@@ -497,7 +489,7 @@ void signal_deliver(struct trapframe *tf, bool from_syscall)
 
 /* ---- WH_P_SIGNALS ---- */
 
-#define SIGNAL_BLOB_VERSION 2
+#define SIGNAL_BLOB_VERSION 3
 
 int signal_pack(struct proc *p, struct blob *b)
 {

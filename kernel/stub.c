@@ -11,8 +11,7 @@
 #include "lib.h"
 #include "proc.h"
 #include "procctl.h"
-#include "signals.h"
-#include "signo.h"
+#include "signal.h"
 #include "trace.h"
 #include "usercopy.h"
 
@@ -36,7 +35,8 @@ static void send_after(struct proc *stub, u64 late, const struct upending *s)
 void stub_leave(struct proc *p, u32 node)
 {
 	struct ublock *u = p->u;
-	u64 late = u->sig.pending.set & ~p->packed_pending;
+	u64 late = u->sig.pending.set & ~p->packed_pending & ~p->late_group;
+	bool continued = p->packed_stop && !p->stop_sig && !(p->late_group & SIG_BIT(SIGCONT));
 
 	trace(TRACE_MIGRATE, (u64)p->pid, p->epoch, node);
 	env_release(p, true);
@@ -54,7 +54,7 @@ void stub_leave(struct proc *p, u32 node)
 	p->stub_node = 0;
 	p->u = NULL;
 	send_after(p, late, &u->sig.pending);
-	if (p->packed_stop && !p->stop_sig) /* continued after it was packed as stopped */
+	if (continued) /* after it was packed as stopped */
 		signal_send(p, SIGCONT, 0, 0);
 	kfree(u);
 	migrations_out++;

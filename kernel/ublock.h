@@ -73,6 +73,8 @@ struct upending {
 /* A process's signals. */
 struct usignal {
 	struct upending pending; /* for any thread that does not block them */
+	u64 heard[WH_MAX_NODES +
+		  1]; /* group signals that it must not get (again), by origin (siggroup.h) */
 	struct {
 		u64 handler, flags, restorer, mask;
 	} act[NSIG];

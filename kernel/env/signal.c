@@ -7,6 +7,7 @@
 #include "env/rows.h"
 #include "ipc.h"
 #include "proc.h"
+#include "siggroup.h"
 #include "sigframe.h"
 #include "signal.h"
 #include "usercopy.h"
@@ -179,23 +180,14 @@ static i64 send_one(struct proc *p, int sig, i32 code)
 	return send_as(&current->u->names, p, sig, code);
 }
 
-static bool in_target(const struct proc *p, i32 pid)
-{
-	if (p->state == PROC_NEW || p->privileged)
-		return false;
-	return pid == -1 ? p != current : signal_pgid_of(p) == -pid;
-}
-
-/* All of a group, or (-1) everybody. `born`: only those whose home is that node, and the sender; 0: any. */
-static i64 send_all(const struct unames *me, i32 target, int sig, u32 born)
+/* kill(-1): whoever is here or was born here. */
+static i64 send_all(int sig)
 {
 	i64 result = -ESRCH;
 	list_for_each_safe(p, &all_procs, struct proc, all_link) {
-		bool far_sender = p != current && p->pid == me->pid; /* it sees to itself */
-		bool other = born && p != current && p->uqpid.home != born;
-		if (!in_target(p, target) || far_sender || other)
+		if (p->state == PROC_NEW || p->privileged || p == current)
 			continue;
-		i64 r = send_as(me, p, sig, SI_USER);
+		i64 r = send_one(p, sig, SI_USER);
 		if (result != 0)
 			result = r;
 	}
@@ -205,7 +197,7 @@ static i64 send_all(const struct unames *me, i32 target, int sig, u32 born)
 /* The node that knows where the target is, if that is not this one; else 0. */
 static u32 other_home(i32 target)
 {
-	u32 home = target == -1 ? 0 : WH_PID_NODE(target < 0 ? -target : target);
+	u32 home = WH_PID_NODE(target);
 	return home == node_id.node || home > node_id.nodes ? 0 : home;
 }
 
@@ -234,7 +226,7 @@ i64 signal_from_afar(const struct fs_signal *q)
 	if (q->sig < 0 || q->sig >= NSIG || q->target == 0 || q->target == -1)
 		return -EINVAL;
 	if (q->target < 0)
-		return send_all(&sender, q->target, q->sig, 0);
+		return group_from_afar(q);
 	struct proc *p = proc_find(q->target);
 	return p ? send_as(&sender, p, q->sig, q->code) : -ESRCH;
 }
@@ -246,18 +238,15 @@ i64 sys_kill(const u64 *arg)
 	const struct unames *me = &current->u->names;
 	if (sig < 0 || sig >= NSIG)
 		return -EINVAL;
-	if (pid == 0)
-		pid = -me->pgid;
+	if (pid == -1)
+		return send_all(sig);
+	if (pid <= 0)
+		return group_kill(me, pid ? -pid : me->pgid, sig);
+	struct proc *p = proc_find(pid);
+	if (p)
+		return send_one(p, sig, SI_USER);
 	u32 home = other_home(pid);
-	if (pid > 0) {
-		struct proc *p = proc_find(pid);
-		if (p)
-			return send_one(p, sig, SI_USER);
-		return home ? ask_home(home, pid, sig) : -ESRCH;
-	}
-	i64 there = home ? ask_home(home, pid, sig) : -ESRCH;
-	i64 here = send_all(me, pid, sig, home ? node_id.node : 0);
-	return there == 0 || here == -ESRCH ? there : here;
+	return home ? ask_home(home, pid, sig) : -ESRCH;
 }
 
 /* tgid 0: of whatever process. */
@@ -295,6 +284,7 @@ static int signal_fork(struct proc *child, const struct proc *parent)
 	struct utsignal *t = &child->leader->u.sig;
 	const struct utsignal *caller = &current_thread->u.sig;
 	memcpy(child->u->sig.act, parent->u->sig.act, sizeof child->u->sig.act);
+	memcpy(child->u->sig.heard, parent->u->sig.heard, sizeof child->u->sig.heard);
 	t->blocked = caller->blocked;
 	t->alt_sp = caller->alt_sp;
 	t->alt_size = caller->alt_size;
