@@ -12,7 +12,7 @@ PREFIX = os.environ.get("SUITES_RUN", "")
 @pytest.fixture(scope="session")
 def node(cluster):
     """A node with memory for programs made for bigger machines."""
-    return suites.Node(cluster(2 if PREFIX else 1, "--mem", "256M"), prefix=PREFIX)
+    return suites.Node(cluster(2 if PREFIX else 1, "--mem", "512M"), prefix=PREFIX)
 
 
 @pytest.fixture(scope="session")
