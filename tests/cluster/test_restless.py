@@ -108,8 +108,8 @@ def test_programs_that_judge_themselves(c, how, program):
     assert moves(c) - counted >= 10, f"only {moves(c) - counted} moves"
 
 
-@pytest.mark.parametrize("work", ["nbody --steps 1000", "format --effort 2 /usr/share/work/text", "solve --systems 8",
-                                  "queueing --events 200000", "touchmem --rounds 3000 --kib 1024"])
+@pytest.mark.parametrize("work", ["nbody --steps 3000", "format --effort 2 /usr/share/work/text", "solve --systems 8",
+                                  "queueing --events 500000", "touchmem --rounds 10000 --kib 1024"])
 def test_workloads(c, work):
     counted = moves(c)
     at_rest = c.sh(1, f"{work} --progress none </dev/null")
