@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Tests of the tree itself: they run where they lie.
-HOST_TESTS += tests/tree/test_reading.sh tests/tree/test_tree.sh tests/tree/test_format.sh
+HOST_TESTS += tests/tree/test_reading.sh tests/tree/test_tree.sh tests/tree/test_format.sh tests/tree/test_size.sh
 
 #   make lint       clang-format and the clang static analyser; the analyser wants the headers that the build unpacks
 lint: default host-tests-built
