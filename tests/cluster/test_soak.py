@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A mixed load for an hour (WHIMBREL_SOAK seconds): every result must be the normal one, and at the end nothing may be left.
 
-On two nodes, at the same time: workloads that are moved to and fro, a user's random system calls, hogs of memory, files made,
+On two nodes, at the same time: workloads that are moved to and fro, a user's random system calls, hogs of memory, fork bombs, files made,
 compared and removed, pipelines, and processes made and reaped.
 """
 import os
@@ -85,7 +85,7 @@ def check_soak(c, seconds):
     jobs = {
         "moved workloads": moved_workload,
         "random calls": lambda: sure(2, "t_fuzz", "--calls", 20_000, "--seed", rng.randrange(1 << 30), timeout=300),
-        "hogs": lambda: sure(1, "t_abuse", rng.choice(("memory", "share", "stack"))),
+        "hogs": lambda: sure(1, "t_abuse", rng.choice(("memory", "share", "stack", "bomb")), "--seconds", 2),
         "files": lambda: sure(1, "sh", "-c", "mkdir -p /tmp/f && cd /tmp/f && mkdir -p in out && for i in $(seq 80); do "
                               "seq $i 500 >in/$i; done; tar cf all in && tar xf all -C out && diff -r in out/in; s=$?; "
                               "rm -r /tmp/f; exit $s"),
