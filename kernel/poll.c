@@ -30,6 +30,7 @@ struct pollreq {
 	struct waitq self;
 	struct waitq *to; /* is woken: self, or an epoll's queue */
 	bool woken;
+	u64 wave; /* in which it was woken last */
 	u32 count, room;
 	struct waitq *queue[];
 };
@@ -42,21 +43,29 @@ void poll_register(struct pollreq *pr, struct waitq *q)
 	pr->queue[pr->count++] = q;
 }
 
-void poll_wake(struct waitq *q)
+/* Each listener once a wave: many of them may pass it on to the same epoll. */
+static void wake(struct waitq *q, u64 wave)
 {
 	wake_all(q);
 	list_for_each(pr, &pollers, struct pollreq, link) {
 		bool hit = false;
 		for (u32 i = 0; i < pr->count && !hit; i++)
 			hit = pr->queue[i] == q;
-		if (!hit)
+		if (!hit || pr->wave == wave)
 			continue;
 		pr->woken = true;
+		pr->wave = wave;
 		if (pr->to == &pr->self)
 			wake_all(pr->to);
 		else
-			poll_wake(pr->to); /* which may be listened to, too */
+			wake(pr->to, wave); /* which may be listened to, too */
 	}
+}
+
+void poll_wake(struct waitq *q)
+{
+	static u64 wave;
+	wake(q, ++wave);
 }
 
 static struct pollreq *listen(u32 files, struct waitq *to)

@@ -2,7 +2,8 @@
 /*
  * epoll: a set of open files of which those that are ready are told. Each member listens (poll.h) all the time, so that
  * an edge that nobody was waiting for is not lost; whether it is ready is asked when somebody wants to know. A member
- * does not keep its file open: with the last descriptor it goes (epoll_forget).
+ * does not keep its file open: with the last descriptor it goes (epoll_forget). An epoll may be in another one, but no
+ * deeper: each level multiplies what a wake-up costs, and is one more call on the kernel stack.
  */
 #include "env/event.h"
 #include "linux_file.h"
@@ -17,7 +18,7 @@ enum { EPOLL_CTL_ADD = 1, EPOLL_CTL_DEL = 2, EPOLL_CTL_MOD = 3 };
 #define EPOLLONESHOT   (1u << 30)
 #define EPOLLET	       (1u << 31)
 #define MEMBERS_MAX    1024u
-#define DEPTH_MAX      4
+#define USERS_MAX      2048u /* members of all epolls of one user: each wake-up looks through them */
 
 struct user_event {
 	u32 events;
@@ -31,21 +32,31 @@ struct member {
 	struct user_event want;
 	bool off; /* EPOLLONESHOT has told */
 	struct pollreq *pr;
+	u32 busy;  /* how many are asking it, which may wait for another node */
+	bool gone; /* meanwhile; the last of them frees it */
 };
 struct epoll {
 	struct list link; /* of all */
 	struct list members;
 	u32 count;
+	u32 uid; /* who made it */
 	struct waitq wait;
 };
 static struct list epolls = LIST_INIT(epolls);
+
+static void member_free(struct member *m)
+{
+	poll_end(m->pr);
+	kfree(m);
+}
 
 static void member_drop(struct epoll *e, struct member *m)
 {
 	list_remove(&m->link);
 	e->count--;
-	poll_end(m->pr);
-	kfree(m);
+	m->gone = true;
+	if (!m->busy)
+		member_free(m);
 }
 
 void epoll_forget(struct ofile *f)
@@ -56,24 +67,52 @@ void epoll_forget(struct ofile *f)
 				member_drop(e, m);
 }
 
-/* What m is to be told of now; the queues are named anew, for a file may have changed them. */
-static u32 ready(struct member *m)
+/* What m is ready for. false: it has gone meanwhile. */
+static bool ask(struct member *m, struct pollreq *pr, u32 *r)
 {
+	struct ofile *f = m->f;
+	ofile_ref(f);
+	m->busy++;
+	*r = f->ops->poll(f, pr) & (m->want.events | POLLERR | POLLHUP);
+	ofile_put(f); /* perhaps the last */
+	m->busy--;
+	if (!m->gone)
+		return true;
+	if (!m->busy)
+		member_free(m);
+	return false;
+}
+
+/* What m is to be told of now; the queues are named anew, for a file may have changed them. false: it has gone. */
+static bool ready(struct member *m, u32 *r)
+{
+	struct pollreq *pr = m->busy ? NULL : m->pr;
 	bool edge = poll_woken(m->pr);
-	poll_again(m->pr);
-	u32 r = m->f->ops->poll(m->f, m->pr) & (m->want.events | POLLERR | POLLHUP);
-	return m->off || (m->want.events & EPOLLET && !edge) ? 0 : r;
+	if (pr)
+		poll_again(pr);
+	if (!ask(m, pr, r))
+		return false;
+	if (m->off || (m->want.events & EPOLLET && !edge))
+		*r = 0;
+	return true;
 }
 
 /* An epoll in another one. Asking takes no edge away. */
 static u32 epoll_poll(struct ofile *f, struct pollreq *pr)
 {
 	struct epoll *e = f->data;
+	u32 r;
 	if (pr)
 		poll_register(pr, &e->wait);
-	list_for_each(m, &e->members, struct member, link)
-		if (!m->off && m->f->ops->poll(m->f, NULL) & (m->want.events | POLLERR | POLLHUP))
+again:
+	list_for_each(m, &e->members, struct member, link) {
+		if (m->off)
+			continue;
+		if (!ask(m, NULL, &r))
+			goto again;
+		if (r)
 			return POLLIN | POLLRDNORM;
+	}
 	return 0;
 }
 
@@ -111,6 +150,7 @@ static i64 new_epoll(u32 flags)
 	}
 	list_init(&e->members);
 	waitq_init(&e->wait);
+	e->uid = current->u->names.uid;
 	list_push_back(&epolls, &e->link);
 	f->data = e;
 	return event_install(f, flags);
@@ -126,25 +166,37 @@ i64 sys_epoll_create1(const u64 *arg)
 	return (u32)arg[0] & ~O_CLOEXEC ? -EINVAL : new_epoll((u32)arg[0]);
 }
 
-/* Is `wanted` in f, or too many of them in each other? */
-static bool loops(const struct ofile *f, const struct epoll *wanted, int depth)
+static bool has_epolls(const struct epoll *e)
 {
-	if (f->ops != &epoll_ops)
-		return false;
-	const struct epoll *e = f->data;
-	if (e == wanted || depth == DEPTH_MAX)
-		return true;
 	list_for_each(m, &e->members, struct member, link)
-		if (loops(m->f, wanted, depth + 1))
+		if (m->f->ops == &epoll_ops)
 			return true;
 	return false;
 }
 
+static bool is_in_another(const struct epoll *e)
+{
+	list_for_each(x, &epolls, struct epoll, link)
+		list_for_each(m, &x->members, struct member, link)
+			if (m->f->ops == &epoll_ops && m->f->data == e)
+				return true;
+	return false;
+}
+
+static u32 members_of(u32 uid)
+{
+	u32 n = 0;
+	list_for_each(e, &epolls, struct epoll, link)
+		n += e->uid == uid ? e->count : 0;
+	return n;
+}
+
 static i64 add(struct epoll *e, struct ofile *f, int fd, const struct user_event *want)
 {
-	if (loops(f, e, 0))
+	u32 ignored;
+	if (f->ops == &epoll_ops && (has_epolls(f->data) || is_in_another(e)))
 		return -ELOOP;
-	if (e->count == MEMBERS_MAX)
+	if (e->count == MEMBERS_MAX || members_of(e->uid) >= USERS_MAX)
 		return -ENOSPC;
 	struct member *m = kmalloc(sizeof *m);
 	struct pollreq *pr = m ? poll_listen(&e->wait) : NULL;
@@ -156,7 +208,7 @@ static i64 add(struct epoll *e, struct ofile *f, int fd, const struct user_event
 	list_push_back(&e->members, &m->link);
 	e->count++;
 	f->watched = true;
-	f->ops->poll(f, pr);
+	ask(m, pr, &ignored);
 	return 0;
 }
 
@@ -212,9 +264,11 @@ static bool woken(const struct epoll *e)
 static u32 collect(struct epoll *e, struct user_event *out, u32 max)
 {
 	u32 n = 0, look = e->count;
-	while (look-- && n < max) {
+	while (look-- && n < max && !list_empty(&e->members)) {
 		struct member *m = container_of(e->members.next, struct member, link);
-		u32 r = ready(m);
+		u32 r;
+		if (!ready(m, &r))
+			continue;
 		list_remove(&m->link);
 		list_push_back(&e->members, &m->link);
 		if (!r)

@@ -123,6 +123,21 @@ static int ready(unsigned *events, uint64_t *data, int timeout)
 	return n;
 }
 
+/* Linux has five levels; here there are two, from whichever end a third is begun. */
+static void too_deep(int outer)
+{
+	struct epoll_event e = {.events = EPOLLIN};
+	int third = epoll_create(1);
+
+	errno = 0;
+	t_check(epoll_ctl(third, EPOLL_CTL_ADD, outer, &e) < 0 && errno == ELOOP,
+		"nothing above two levels", "no ELOOP");
+	errno = 0;
+	t_check(ctl(EPOLL_CTL_ADD, third, EPOLLIN, 0) < 0 && errno == ELOOP, "nor below them",
+		"no ELOOP");
+	close(third);
+}
+
 static void epolls(void)
 {
 	int a[2], b[2], n;
@@ -183,6 +198,8 @@ static void epolls(void)
 	errno = 0;
 	t_check(ctl(EPOLL_CTL_ADD, outer, EPOLLIN, 0) < 0 && errno == ELOOP, "but not in a circle",
 		"no ELOOP");
+	if (t_whimbrel())
+		too_deep(outer);
 	ctl(EPOLL_CTL_DEL, b[1], 0, 0);
 	while (ready(ev, d, 0) > 0)
 		read(a[0], &c, 1);
@@ -211,6 +228,29 @@ static void epolls(void)
 	t_check(n == 1 && ev[0] == EPOLLHUP, "hang-up is told unasked", "%d %#x", n, ev[0]);
 	close(b[0]);
 	close(ep);
+}
+
+/* Members are kernel memory, and each wake-up looks through them all. */
+static void many(void)
+{
+	int e = eventfd(0, 0), to = fcntl(e, F_DUPFD, 100), n = 0;
+	struct epoll_event want = {.events = EPOLLIN};
+
+	errno = 0;
+	for (int k = 0; k < 16 && errno != ENOSPC; k++) {
+		ep = epoll_create1(0);
+		for (int fd = to; fd < to + 150 && errno != ENOSPC; fd++, n++) {
+			dup2(e, fd);
+			if (epoll_ctl(ep, EPOLL_CTL_ADD, fd, &want))
+				break;
+		}
+	}
+	t_check(errno == ENOSPC && n > 1000, "a user's members have a limit", "%d: errno %d", n,
+		errno);
+	eventfd_write(e, 1);
+	t_check(epoll_wait(ep, &want, 1, 0) == 1, "and all are woken", "not ready");
+	for (int fd = 3; fd < 256; fd++)
+		close(fd);
 }
 
 static void on_signal(int sig)
@@ -247,5 +287,7 @@ int main(void)
 	timerfds();
 	epolls();
 	interrupted();
+	if (t_whimbrel())
+		many();
 	return t_end();
 }
