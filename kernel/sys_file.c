@@ -268,7 +268,9 @@ static i64 open_at(int dirfd, u64 uname, u32 flags, u32 mode, u32 row)
 	kfree(path);
 	if (!f)
 		return err;
-	fd = fd_install(current, f, 0, flags & O_CLOEXEC); /* cannot fail: a free one was seen */
+	fd = fd_install(current, f, 0, flags & O_CLOEXEC);
+	if (fd < 0) /* another thread has taken the one that was free */
+		ofile_put(f);
 	fview_note(fd, row, fd);
 	return fd;
 }
