@@ -127,15 +127,20 @@ i64 sys_timer_create(const u64 *arg)
 		id++;
 	if (id == PTIMERS)
 		return -EAGAIN;
-	if (copy_to_user(arg[2], &id, sizeof id))
+	/* Taken before its number is told: that may block, and another thread make one meanwhile. */
+	struct ptimer *t = &u->ptimers->t[id];
+	*t = (struct ptimer){.used = true,
+			     .clock = (u8)clock,
+			     .notify = (u8)e.notify,
+			     .tid = e.tid,
+			     .sig = e.signo,
+			     .value = arg[1] ? e.value : (u64)id,
+			     .p = current};
+	if (copy_to_user(arg[2], &id, sizeof id)) {
+		timer_cancel(&t->timer);
+		t->used = false;
 		return -EFAULT;
-	u->ptimers->t[id] = (struct ptimer){.used = true,
-					    .clock = (u8)clock,
-					    .notify = (u8)e.notify,
-					    .tid = e.tid,
-					    .sig = e.signo,
-					    .value = arg[1] ? e.value : (u64)id,
-					    .p = current};
+	}
 	return 0;
 }
 
@@ -158,16 +163,18 @@ static struct user_timerspec left_of(const struct ptimer *t)
 /* id, flags, new, old */
 i64 sys_timer_settime(const u64 *arg)
 {
-	struct ptimer *t = find(arg[0]);
 	struct user_timerspec new, old;
 	i64 value, interval;
 	if (copy_from_user(&new, arg[2], sizeof new))
 		return -EFAULT;
+	struct ptimer *t = find(arg[0]);
 	if (!t || !ns_of(new.value, &value) || !ns_of(new.interval, &interval))
 		return -EINVAL;
 	old = left_of(t);
 	if (arg[3] && copy_to_user(arg[3], &old, sizeof old))
 		return -EFAULT;
+	if (!t->used) /* another thread has deleted it while the old value was told */
+		return -EINVAL;
 	i64 now = clock_mono(current);
 	timer_cancel(&t->timer);
 	if (value && (u32)arg[1] & TIMER_ABSTIME)
