@@ -43,7 +43,8 @@ static i64 ask(struct fobj *end, u32 op, u32 cmd, u64 a, u64 b, void *kbuf, size
 					: WH_BULK_NONE;
 	i64 r = fs_call(&m, kbuf, len, len ? bulk : WH_BULK_NONE);
 	*d = *WH_BODY(&m, struct fs_end_done);
-	return r > (i64)len ? -EIO : r;
+	/* Home in another life knows no such end. */
+	return r > (i64)len || r == -ESTALE ? -EIO : r;
 }
 
 /* Wait until the end may be ready for any of `events`: 0, perhaps too early; -ERESTARTSYS; or -errno. */

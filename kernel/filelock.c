@@ -8,6 +8,7 @@
  * The custodian never lets a request wait. Who waits for a lock asks again: when this node's file server says that one
  * became free (wh_lock_freed), and for another node's files every now and then.
  */
+#include "ends.h"
 #include "fs.h"
 #include "ipc.h"
 #include "lib.h"
@@ -100,8 +101,11 @@ static i64 remember(struct ublock *u, const struct fobj *f)
 }
 
 /* Bytes [*start, *end] of a struct flock. */
-static i64 range_of(const struct ofile *f, const struct linux_flock *l, u64 *start, u64 *end)
+static i64 range_of(struct ofile *f, const struct linux_flock *l, u64 *start, u64 *end)
 {
+	i64 err = l->l_whence == SEEK_CUR && f->end ? far_tell(f, &f->offset) : 0;
+	if (err)
+		return err;
 	i64 from = l->l_whence == SEEK_SET   ? 0
 		   : l->l_whence == SEEK_CUR ? (i64)f->offset
 		   : l->l_whence == SEEK_END ? (i64)f->fobj->attr.size

@@ -168,7 +168,7 @@ static i64 get_page(struct proc *p, u64 addr, u64 ubuf, u64 len)
 
 static i64 get_holds(struct proc *p, u64 skip, u64 ubuf, u64 len)
 {
-	u32 max = NOFILE + p->vm->region_count;
+	u32 max = 2 * NOFILE + p->vm->region_count; /* a file, and an end for its offset */
 	struct wh_hold *rows = kmalloc(max * sizeof *rows);
 
 	if (!rows)

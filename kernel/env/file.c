@@ -146,8 +146,12 @@ static void file_release(struct proc *p, bool away)
 		return;
 	if (away) /* its record locks live on there */
 		u->nflocked = 0;
-	for (int fd = 0; fd < NOFILE; fd++)
+	for (int fd = 0; fd < NOFILE; fd++) {
+		if (away && u->ofile[fd] && u->ofile[fd]->refs == 1)
+			u->ofile[fd]->locked =
+				0; /* the description has gone there, and its flock */
 		fd_close(p, fd);
+	}
 	kfree(u->flocked);
 	u->flocked = NULL;
 	kfree(u->cwd);

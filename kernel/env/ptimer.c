@@ -275,8 +275,10 @@ static int ptimer_unpack(struct proc *p, struct blob *b)
 		bool times = t.deadline >= 0 && t.deadline < 2 * FOREVER_NS &&
 			     t.interval <= FOREVER_NS &&
 			     (t.interval == 0 || t.interval >= EVERY_MIN_NS);
+		/* One that tells nobody may have any number. */
+		bool signal = notify == SIGEV_NONE || (t.sig >= 1 && t.sig < NSIG);
 		if (b->bad || i >= PTIMERS || p->u->ptimers->t[i].used || clock > CLOCK_BOOTTIME ||
-		    notify > SIGEV_THREAD_ID || t.sig < 1 || t.sig >= NSIG || !times)
+		    notify > SIGEV_THREAD_ID || !signal || !times)
 			return -EINVAL;
 		p->u->ptimers->t[i] = t;
 	}

@@ -99,6 +99,8 @@ static void keep(struct memory *m, uint64_t id, const struct served *s)
 	free(k->out);
 	*k = (struct kept){
 		.id = id, .msg = s->r.msg, .out = copy, .out_len = copy ? s->out_len : 0};
+	if (!copy && s->out_len) /* better no answer than one without its bytes */
+		k->msg.status = -EIO;
 }
 
 static void forget(struct memory *m)

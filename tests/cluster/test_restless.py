@@ -98,7 +98,7 @@ def test_over_two_nodes(cluster):
 
 @pytest.mark.parametrize("how, program", [
     ("-k 500", "t_pipe"), ("-k 7", "t_fork"), ("-k 20", "t_vfs d"), ("-t 5", "t_signal"), ("-k 40", "t_signal"),
-    ("-t 20", "t_sleep --ms 1500"),
+    ("-t 20", "t_sleep --ms 1500"), ("-k 9", "t_keeps d"),
 ])
 def test_programs_that_judge_themselves(c, how, program):
     counted = moves(c)
