@@ -82,11 +82,12 @@ int restless_park(struct proc *p)
 i64 wh_sys_restless(const u64 *arg)
 {
 	struct wh_restless r;
-	struct proc *p = arg[0] ? proc_find((i32)arg[0]) : current;
 	const struct unames *me = &current->u->names;
 
 	if (copy_from_user(&r, arg[1], sizeof r))
 		return -EFAULT;
+	struct proc *p =
+		arg[0] ? proc_find((i32)arg[0]) : current; /* copying may block, and it end */
 	if (!p || !p->u || p->privileged || p->state == PROC_NEW || p->state == PROC_ZOMBIE)
 		return -ESRCH;
 	if (me->euid && me->euid != p->u->names.uid)

@@ -86,11 +86,11 @@ i64 sys_sched_setscheduler(const u64 *arg)
 {
 	u32 policy = (u32)arg[1] & ~0x40000000u; /* SCHED_RESET_ON_FORK */
 	i32 priority;
-	const struct proc *p = find((i32)arg[0]);
 	if ((i32)arg[0] < 0 || !arg[2])
 		return -EINVAL;
 	if (copy_from_user(&priority, arg[2], sizeof priority))
 		return -EFAULT;
+	const struct proc *p = find((i32)arg[0]); /* not before: copying may block, and it end */
 	if (!p)
 		return -ESRCH;
 	if (policy == SCHED_FIFO || policy == SCHED_RR)
@@ -113,11 +113,11 @@ i64 sys_sched_getparam(const u64 *arg)
 i64 sys_sched_setparam(const u64 *arg)
 {
 	i32 priority;
-	const struct proc *p = find((i32)arg[0]);
 	if ((i32)arg[0] < 0 || !arg[1])
 		return -EINVAL;
 	if (copy_from_user(&priority, arg[1], sizeof priority))
 		return -EFAULT;
+	const struct proc *p = find((i32)arg[0]);
 	if (!p)
 		return -ESRCH;
 	return priority ? -EINVAL : mine(p) ? 0 : -EPERM;
@@ -165,9 +165,9 @@ i64 sys_sched_getaffinity(const u64 *arg)
 i64 sys_sched_setaffinity(const u64 *arg)
 {
 	u64 mask = 0;
-	const struct proc *p = find((i32)arg[0]);
 	if (copy_from_user(&mask, arg[2], MIN(arg[1], sizeof mask)))
 		return -EFAULT;
+	const struct proc *p = find((i32)arg[0]);
 	if (!p)
 		return -ESRCH;
 	if (!mine(p))
