@@ -54,6 +54,7 @@ struct proc {
 	u32 restless_stays; /* how often it was due here */
 	u32 restless_late;  /* how often it had to stay because nothing was done yet */
 	u64 restless_rip;   /* where it stood when its time began */
+	u64 restless_cpu;   /* and what it had used, ns */
 	struct timer restless_timer;
 	struct timer freeze_timer;
 	bool pinned, foreign, started;

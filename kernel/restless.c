@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* When a restless process is due, and how it says so. See restless.h. */
 #include "restless.h"
+#include "env/clock.h"
 #include "ipc.h"
 #include "proc.h"
 #include "procctl.h"
@@ -33,7 +34,9 @@ static void time_is_up(struct timer *timer)
 	const struct thread *t = p->leader;
 	bool waits =
 		t->state == THREAD_STOPPED || (t->state == THREAD_WAIT && t->wait_interruptible);
-	bool same_place = t->tf->rip == p->restless_rip;
+	/* A loop may be met at the same instruction always, but not without using time. */
+	bool same_place =
+		t->tf->rip == p->restless_rip && proc_cpu_ns(p) - p->restless_cpu < NS_PER_MS / 2;
 
 	if (!waits && (t->uninterruptible_call || same_place) && p->restless_late < MAX_LATE) {
 		p->restless_late += same_place;
@@ -53,6 +56,7 @@ void restless_arm(struct proc *p)
 		return;
 	p->restless_timer.fire = time_is_up;
 	p->restless_rip = p->leader->tf->rip;
+	p->restless_cpu = proc_cpu_ns(p);
 	p->restless_late = 0;
 	wait_for_time(p);
 }

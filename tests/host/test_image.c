@@ -482,7 +482,7 @@ static void test_errors(void)
 	free(c.p);
 	in->signals_len = sizeof(in->signals);
 	in->nholds = 3;
-	b.p[8] ^= 2;
+	b.p[8] ^= 1;
 	check("another version is named",
 	      decode(b.p, b.len, 4096, out, &d) == -EPROTO && strstr(d.why, "version 3"), d.why);
 	free(b.p);
