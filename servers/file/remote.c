@@ -271,11 +271,21 @@ void remote_reply(unsigned node, uint64_t id, const void *body, size_t len)
 		close_hold(node, hold);
 }
 
+/* Oldest first: of what one node has sent, little may overtake more than a few others (siggroup.h). */
 static void resend(unsigned node, bool unsent_only)
 {
-	for (struct pending *p = table; p < table + REMOTE_MAX; p++)
-		if (p->id && p->node == node && !(unsent_only && p->sent))
-			send_again(p);
+	for (uint64_t last = 0;;) {
+		struct pending *oldest = NULL;
+
+		for (struct pending *p = table; p < table + REMOTE_MAX; p++)
+			if (p->id > last && p->node == node && !(unsent_only && p->sent) &&
+			    (!oldest || p->id < oldest->id))
+				oldest = p;
+		if (!oldest)
+			return;
+		last = oldest->id;
+		send_again(oldest);
+	}
 }
 
 void remote_down(unsigned node)

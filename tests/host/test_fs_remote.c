@@ -408,6 +408,48 @@ static void ownership(void)
 	test_ok(name);
 }
 
+static void forward_close(uint64_t hold)
+{
+	struct wh_msg m = {.type = FS_CLOSE};
+	struct local_request l;
+	struct fs_request q = {.msg = m};
+
+	*WH_BODY(&m, struct fs_hold_req) =
+		(struct fs_hold_req){.tree = 2, .owner = 1, .hold = hold};
+	waiting = &q;
+	local_request(&l, ID, &m, 0, WH_BULK_NONE, 1);
+	remote_forward(&l, 2);
+}
+
+/* What was lost with a connection is asked for again in the order in which it was asked for first. */
+static void order(void)
+{
+	enum { FIRST = 1000, HALF = 8 };
+	const char *name = "order";
+	uint64_t last = 0;
+
+	while (remote_pending())
+		pump();
+	for (unsigned i = 0; i < HALF; i++)
+		forward_close(FIRST + i);
+	for (unsigned i = 0; i < HALF; i++) /* executed; the answers are behind */
+		pump();
+	for (unsigned i = 0; i < HALF / 2; i++)
+		pump();
+	for (unsigned i = 0; i < HALF; i++)
+		forward_close(FIRST + HALF + i);
+	lose_all();
+	remote_down(2);
+	CHECK(name, queued == HALF + HALF / 2);
+	for (unsigned i = 0; i < queued; i++) {
+		CHECK(name, queue[i].id > last);
+		last = queue[i].id;
+	}
+	while (remote_pending())
+		pump();
+	test_ok(name);
+}
+
 int main(void)
 {
 	start();
@@ -416,6 +458,7 @@ int main(void)
 	garbage();
 	dead_custodian();
 	ownership();
+	order();
 	tree_unmount(&one);
 	tree_unmount(&two);
 	disk_close(&disk_one);
