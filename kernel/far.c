@@ -96,6 +96,8 @@ static i64 write_piece(struct ofile *f, void *buf, size_t len)
 	i64 r;
 	do {
 		r = ask(f->end, FS_END_WRITE, 0, 0, 0, buf, len, &d);
+		if (r == -ERESTARTSYS)
+			return about_to_stop(f->end);
 		if (r != -EAGAIN || d.flags & O_NONBLOCK)
 			break;
 		r = await(f->end, POLLOUT);

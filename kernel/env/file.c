@@ -147,9 +147,9 @@ static void file_release(struct proc *p, bool away)
 	if (away) /* its record locks live on there */
 		u->nflocked = 0;
 	for (int fd = 0; fd < NOFILE; fd++) {
-		if (away && u->ofile[fd] && u->ofile[fd]->refs == 1)
-			u->ofile[fd]->locked =
-				0; /* the description has gone there, and its flock */
+		struct ofile *f = u->ofile[fd];
+		if (away && f && f->refs == 1) /* the description has gone there, and its flock */
+			f->locked = 0;
 		fd_close(p, fd);
 	}
 	kfree(u->flocked);

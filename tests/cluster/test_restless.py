@@ -210,6 +210,14 @@ def test_the_terminal_from_afar(c):
         console.type("\x03")
         console.expect(PROMPT, 60)
         assert console.run("echo $?") == "130\n"
+        # One that writes from the background is stopped once, and goes on once.
+        console.run("stty tostop")
+        console.type("restless -k 2 sh -c 'i=0; while [ $i -lt 20 ]; do i=$((i+1)); kill -0 $$; done; echo from $((i/2)) afar' &\r")
+        console.expect(PROMPT)
+        wait_until(lambda: "Stopped" in console.run("jobs"), what="it wanted to write")
+        console.type("fg\r")
+        console.expect(rb"from 10 afar\r\n" + PROMPT, 60)
+        assert "Stopped" not in console.run("jobs; stty -tostop")
     finally:
         console.type("\x03\r")
         console.sock.close()
