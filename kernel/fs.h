@@ -75,6 +75,7 @@ void vnode_cut(struct vnode *v, u64 size); /* the file ends there now */
 /* Files mapped shared for writing (shared.c). v may be NULL: not cached, so not shared either. */
 void vnode_shared(struct vnode *v, int regions); /* so many more, or fewer, regions */
 bool vnode_is_shared(const struct vnode *v);
+u64 vnode_share(const struct vnode *v); /* its cached pages, divided among those regions */
 bool vnode_is_base(const struct vnode *v);
 /* As fobj_page(), but the frame is the cache's and stays it as long as it is mapped. */
 int fobj_page_kept(struct fobj *f, u64 index, u64 *phys);

@@ -7,6 +7,7 @@
 #include "frame.h"
 #include "lib.h"
 #include "proc.h"
+#include "shared.h"
 #include "signal.h"
 #include "signo.h"
 
@@ -35,7 +36,7 @@ static bool may_end(const struct proc *p)
 
 static u64 pages_of(const struct proc *p)
 {
-	return p->vm->private_pages + PROC_PAGES;
+	return p->vm->private_pages + shared_pages_of(p->vm) + PROC_PAGES;
 }
 
 static u64 pages_of_user(u32 uid)
@@ -106,8 +107,7 @@ bool oom_make_room(void)
 	if (victim->pid != told)
 		klog("out of memory: ending %d (%s, uid %u, %lu kB), the largest of the user who has most; %d (%s) needs a page",
 		     victim->pid, victim->u->names.comm, victim->u->names.uid,
-		     victim->vm->private_pages * (PAGE_SIZE / 1024), current->pid,
-		     current->u->names.comm);
+		     pages_of(victim) * (PAGE_SIZE / 1024), current->pid, current->u->names.comm);
 	told = victim->pid;
 	signal_send(victim, SIGKILL, 0, 0);
 	bool outer = current_thread->uninterruptible_call;

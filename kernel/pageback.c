@@ -15,6 +15,11 @@ bool vnode_is_shared(const struct vnode *v)
 	return v && v->shared;
 }
 
+u64 vnode_share(const struct vnode *v)
+{
+	return vnode_is_shared(v) ? (v->cached + v->shared - 1) / v->shared : 0;
+}
+
 bool vnode_is_base(const struct vnode *v)
 {
 	return v->tree == 0;

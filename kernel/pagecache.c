@@ -49,6 +49,7 @@ static void page_drop(struct cpage *c)
 	list_remove(&c->lru);
 	list_remove(&c->in_vnode);
 	frame_put(c->phys);
+	c->v->cached--;
 	cached_frames--;
 	kfree(c);
 }
@@ -68,6 +69,7 @@ void page_insert(struct vnode *v, u64 index, u64 phys)
 	*bucket(v, index) = c;
 	list_push_back(&page_lru, &c->lru);
 	list_push_back(&v->pages, &c->in_vnode);
+	v->cached++;
 	cached_frames++;
 }
 

@@ -23,7 +23,8 @@ struct vnode {
 	u64 seq;   /* completed changes */
 	u64 next;  /* page after the last read-ahead: a miss there is sequential */
 	u64 ahead; /* pages of that */
-	struct list pages;
+	u64 cached;
+	struct list pages; /* so many */
 };
 
 struct cpage {

@@ -19,7 +19,7 @@
 
 struct shm {
 	u32 refs; /* regions */
-	u64 pages;
+	u64 pages, present;
 	u64 *leaf[]; /* each LEAF frames, 0: not there yet; NULL: none of them is */
 };
 static u64 shm_frames;
@@ -83,6 +83,7 @@ static int shm_page(struct shm *s, u64 index, u64 *phys)
 			frame_put(fresh);
 		} else {
 			*frame = fresh;
+			s->present++;
 			shm_frames++;
 		}
 	}
@@ -225,6 +226,17 @@ int shared_prepare(struct fobj *f)
 	if (err)
 		return err;
 	return f->vnode && f->tree == node_id.node && !vnode_is_base(f->vnode) ? 0 : -ENODEV;
+}
+
+u64 shared_pages_of(const struct vm *vm)
+{
+	u64 sum = 0;
+	list_for_each(r, &vm->regions, struct region, link)
+		if (r->shm)
+			sum += (r->shm->present + r->shm->refs - 1) / r->shm->refs;
+		else if (of_file(r))
+			sum += vnode_share(r->file->vnode);
+	return sum;
 }
 
 bool shared_why(const struct vm *vm, struct text *why)

@@ -30,4 +30,6 @@ int shared_prepare(struct fobj *f);
 struct text;
 bool shared_why(const struct vm *vm, struct text *why);
 u64 counters_shm_frames(void);
+/* Of the memory shared with others vm's part: each region has as much of it as any other. */
+u64 shared_pages_of(const struct vm *vm);
 #endif

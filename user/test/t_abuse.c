@@ -3,6 +3,7 @@
  * t_abuse bomb [--uid U] [--seconds S]    every process of the bomb forks as fast as it can, until it is told to stop
  * t_abuse memory [--uid U]                touch memory until an allocation fails or the process is killed
  * t_abuse share [--uid U] [--procs N]     N processes touch memory together until each has failed or was killed
+ * t_abuse shm [--uid U]                   as memory, but MAP_SHARED and unmapped from view at once
  * t_abuse stack                           recursion without an end must die of SIGSEGV and of nothing else
  * t_abuse reap [--procs N]                create and reap N processes, one after the other and in batches
  *
@@ -114,17 +115,20 @@ static int bomb(long uid, long seconds)
 
 /* ---- memory ---- */
 
+static int kind = MAP_PRIVATE;
+
 static void devour(void *arg)
 {
 	become(*(long *)arg);
 	for (;;) {
-		char *p = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			       0);
+		char *p = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, kind | MAP_ANONYMOUS, -1, 0);
 
 		if (p == MAP_FAILED)
 			_exit(errno == ENOMEM ? 0 : 1);
 		for (size_t i = 0; i < CHUNK; i += PAGE)
 			p[i] = (char)i;
+		if (kind == MAP_SHARED) /* in no page table any more, but not given back */
+			madvise(p, CHUNK, MADV_DONTNEED);
 	}
 }
 
@@ -227,6 +231,10 @@ int main(int argc, char **argv)
 		return bomb(uid, t_option(argc, argv, "--seconds", 5));
 	if (!strcmp(what, "memory"))
 		return memory(uid, 1);
+	if (!strcmp(what, "shm")) {
+		kind = MAP_SHARED;
+		return memory(uid, 1);
+	}
 	if (!strcmp(what, "share"))
 		return memory(uid, t_option(argc, argv, "--procs", 4));
 	if (!strcmp(what, "stack"))
@@ -234,6 +242,6 @@ int main(int argc, char **argv)
 	if (!strcmp(what, "reap"))
 		return reap(t_option(argc, argv, "--procs", 10000));
 	fprintf(stderr,
-		"usage: t_abuse bomb|memory|share|stack|reap [--uid U] [--seconds S] [--procs N]\n");
+		"usage: t_abuse bomb|memory|share|shm|stack|reap [--uid U] [--seconds S] [--procs N]\n");
 	return 2;
 }
