@@ -129,7 +129,7 @@ static struct user_timeval to_timeval(i64 ns)
 	return (struct user_timeval){ns / (i64)NS_PER_SEC, ns % (i64)NS_PER_SEC / 1000};
 }
 
-i64 sys_clock_gettime(const u64 *arg)
+HOT i64 sys_clock_gettime(const u64 *arg)
 {
 	i64 ns;
 	int r = observe(current, (u32)arg[0], &ns);
@@ -172,7 +172,7 @@ static void observe_zone(struct proc *p, struct kzone *z)
 	u->zone_dsttime = z->dsttime;
 }
 
-i64 sys_gettimeofday(const u64 *arg)
+HOT i64 sys_gettimeofday(const u64 *arg)
 {
 	if (arg[0]) {
 		i64 ns;
