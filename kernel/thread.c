@@ -117,11 +117,9 @@ void thread_end(i32 status)
 	struct thread *t = current_thread;
 	struct proc *p = t->proc;
 	thread_drop_held(t);
-	if (!p->ending && p->live > 1) { /* else nobody looks at this memory any more */
-		futex_thread_ended(t);
-		if (t->u.clear_child_tid)
-			futex_store_and_wake(t->u.clear_child_tid, 0);
-	}
+	futex_thread_ended(t); /* its locks may lie in memory that other processes have */
+	if (!p->ending && p->live > 1 && t->u.clear_child_tid)
+		futex_store_and_wake(t->u.clear_child_tid, 0);
 	fpu_forget(t);
 	if (!p->group_exit && (t == p->leader))
 		p->exit_status = status;

@@ -7,7 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -85,6 +87,39 @@ static void *die_with_it(void *arg)
 {
 	pthread_mutex_lock(&robust);
 	return arg;
+}
+
+/* The owner is a process, and the lock in memory that it shared. */
+static void robust_between_processes(void)
+{
+	pthread_mutex_t *m =
+		mmap(NULL, sizeof *m, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pthread_mutexattr_t a;
+	int status;
+
+	if (m == MAP_FAILED)
+		t_die("mmap");
+	pthread_mutexattr_init(&a);
+	pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+	pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+	pthread_mutex_init(m, &a);
+	for (int by = 0; by < 2; by++) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			pthread_mutex_lock(m);
+			if (by)
+				raise(SIGKILL);
+			_exit(0);
+		}
+		waitpid(pid, &status, 0);
+		int r = pthread_mutex_trylock(m);
+		t_check(r == EOWNERDEAD, by ? "one that was killed" : "or a process that has", "%s",
+			strerror(r));
+		pthread_mutex_consistent(m);
+		pthread_mutex_unlock(m);
+	}
+	munmap(m, sizeof *m);
 }
 
 static void robust_mutexes(void)
@@ -404,6 +439,7 @@ int main(int argc, char **argv)
 	if (cycles == CYCLES) {
 		mutexes();
 		robust_mutexes();
+		robust_between_processes();
 		conditions();
 		timed_waits();
 		rwlocks_and_barriers();
