@@ -9,6 +9,7 @@
 #include "proc.h"
 #include "rlimit.h"
 #include "shared.h"
+#include "signal.h"
 #include "signo.h"
 #include "trace.h"
 #include "usercopy.h"
@@ -352,8 +353,8 @@ i64 exec_load(const char *path, struct exec_strings *args)
 		current->vm = old;
 		vm_switch(old);
 		vm_put(vm);
-		if (!alone) /* the others cannot come back */
-			proc_exit(SIGKILL);
+		if (!alone) /* the others cannot come back; on the way out, for what is held here is freed first */
+			signal_send(current, SIGKILL, SI_KERNEL, 0);
 		goto out;
 	}
 	/* ---- point of no return ---- */
