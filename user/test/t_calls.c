@@ -198,7 +198,9 @@ static void ids(void)
 		errno = 0;
 		t_check(nice(-1) < 0 && (errno == EPERM || errno == EACCES), "not nicer to itself",
 			"it may");
-		t_check(nice(5) == 5 && getpriority(PRIO_PROCESS, 0) == 5, "nice", "%d",
+		int was = getpriority(PRIO_PROCESS, 0), now = was + 5 < 19 ? was + 5 : 19;
+
+		t_check(nice(5) == now && getpriority(PRIO_PROCESS, 0) == now, "nice", "%d",
 			getpriority(PRIO_PROCESS, 0));
 		_exit(t_end());
 	}
