@@ -81,7 +81,7 @@ def test_speedtest1(node, host):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("options", ["--journal wal", "--journal truncate --autovacuum", "--testset rtree", "--testset orm"])
+@pytest.mark.parametrize("options", ["--journal wal", "--journal truncate --autovacuum", "--testset rtree"])
 def test_speedtest1_long(node, host, options):
     speedtest(node, host, 10, options)
 
