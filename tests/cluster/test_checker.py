@@ -2,6 +2,7 @@
 """The online checker sees what processes see, and `view` shows what they have seen: markers, duplicates, verdicts."""
 import re
 
+from cluster_lib.cluster import wait_until
 from cluster_lib.programs import Program, counters, sign, wait_sign
 
 
@@ -40,8 +41,11 @@ def test_its_record_travels_with_the_process(cluster, request):
 
 def test_view_shows_names_markers_and_verdicts(cluster, request):
     c = cluster(2)
+    c.sh(1, "rm -f /tmp/viewed")
     p = Program(c, 1, "t_beat /tmp/viewed")
     request.addfinalizer(p.kill)
+    # The shell that starts it has the pid first.
+    wait_until(lambda: c.exec(1, "test", "-s", "/tmp/viewed").returncode == 0, what="it beats")
     text = c.sh(1, f"view {p.pid}")
     for word in (str(p.pid), "t_beat", "/tmp/viewed", "node 2"):
         assert word in text, f"view does not mention {word}:\n{text}"
