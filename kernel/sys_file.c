@@ -92,6 +92,16 @@ static i64 each_buffer(struct ofile *f, const struct linux_iovec *v, u32 n, bool
 	return done;
 }
 
+i64 iovec_from_user(struct linux_iovec *v, u64 uaddr, u32 n)
+{
+	i64 err = copy_from_user(v, uaddr, n * sizeof *v);
+	u64 sum = 0;
+	for (u32 i = 0; !err && i < n; i++)
+		if ((i64)v[i].len < 0 || (i64)(sum += v[i].len) < 0)
+			err = -EINVAL;
+	return err;
+}
+
 static i64 do_vector(const u64 *arg, bool write)
 {
 	struct ofile *f = fd_get(current, (int)arg[0]);
@@ -103,11 +113,7 @@ static i64 do_vector(const u64 *arg, bool write)
 	struct linux_iovec few[4], *v = few;
 	if (n > ARRAY_LEN(few) && !(v = kmalloc(n * sizeof *v)))
 		return -ENOMEM;
-	i64 r = copy_from_user(v, arg[1], n * sizeof *v);
-	u64 sum = 0;
-	for (u32 i = 0; !r && i < n; i++)
-		if ((i64)v[i].len < 0 || (i64)(sum += v[i].len) < 0)
-			r = -EINVAL;
+	i64 r = iovec_from_user(v, arg[1], n);
 	if (!r && f->ops == &regular_ops)
 		r = regular_vector(f, v, n, write);
 	else if (!r)

@@ -25,11 +25,7 @@ static i64 at_offset(const u64 *arg, u32 row, bool write)
 	struct linux_iovec *v = kmalloc(n * sizeof *v + 1);
 	if (!v)
 		return -ENOMEM;
-	i64 r = copy_from_user(v, arg[1], n * sizeof *v);
-	u64 sum = 0;
-	for (u32 i = 0; !r && i < n; i++)
-		if ((i64)v[i].len < 0 || (i64)(sum += v[i].len) < 0)
-			r = -EINVAL;
+	i64 r = iovec_from_user(v, arg[1], n);
 	if (!r)
 		r = write ? regular_writev(f, v, n, &off) : regular_readv(f, v, n, &off);
 	kfree(v);

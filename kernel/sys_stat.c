@@ -160,18 +160,20 @@ static int is_empty(u64 uname)
 	return copy_from_user(&c, uname, 1) ? -EFAULT : c == 0;
 }
 
+/* AT_EMPTY_PATH: 1 if the descriptor itself is meant, 0, or -EFAULT. */
+static int is_itself(int dirfd, u64 uname, u32 flags)
+{
+	return flags & AT_EMPTY_PATH && dirfd != AT_FDCWD ? is_empty(uname) : 0;
+}
+
 i64 sys_newfstatat(const u64 *arg)
 {
 	u32 flags = (u32)arg[3];
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT))
 		return -EINVAL;
-	if (flags & AT_EMPTY_PATH && (int)arg[0] != AT_FDCWD) {
-		int empty = is_empty(arg[1]);
-		if (empty < 0)
-			return empty;
-		if (empty)
-			return sys_fstat((u64[]){arg[0], arg[2]});
-	}
+	int itself = is_itself((int)arg[0], arg[1], flags);
+	if (itself)
+		return itself < 0 ? itself : sys_fstat((u64[]){arg[0], arg[2]});
 	return stat_at((int)arg[0], arg[1], arg[2], flags & AT_SYMLINK_NOFOLLOW, stat_out);
 }
 
@@ -181,13 +183,9 @@ i64 sys_statx(const u64 *arg)
 	u32 flags = (u32)arg[2];
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_SYNC))
 		return -EINVAL;
-	if (flags & AT_EMPTY_PATH && (int)arg[0] != AT_FDCWD) {
-		int empty = is_empty(arg[1]);
-		if (empty < 0)
-			return empty;
-		if (empty)
-			return stat_fd((int)arg[0], arg[4], V_statx, statx_out);
-	}
+	int itself = is_itself((int)arg[0], arg[1], flags);
+	if (itself)
+		return itself < 0 ? itself : stat_fd((int)arg[0], arg[4], V_statx, statx_out);
 	return stat_at((int)arg[0], arg[1], arg[4], flags & AT_SYMLINK_NOFOLLOW, statx_out);
 }
 
