@@ -16,8 +16,8 @@ from cluster_lib import build_dir
 from cluster_lib.programs import Program, held, wait_held
 
 SECONDS = float(os.environ.get("WHIMBREL_SOAK", "3600"))
-SLACK_FRAMES = 256  # tables of the kernel and the servers, grown by the largest load: 256 kept answers for a peer among them
-SLACK_REGIONS = 64  # and what the malloc of the servers maps for theirs
+SLACK_FRAMES = 96  # tables of the kernel and the servers, grown once by the largest load
+SLACK_REGIONS = 16  # and what the malloc of the servers maps for theirs
 
 WORKLOADS = ["nbody --steps 6000", "montecarlo --paths 30000", "solve --systems 4", "touchmem --rounds 3000"]
 
