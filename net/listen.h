@@ -8,6 +8,7 @@
 
 #include "lwip/tcp.h"
 
+#include "stream.h"
 #include "wh.h"
 
 enum { MAX_SENDS = 4 }; /* a power of two */
@@ -32,8 +33,7 @@ struct conn {
 	struct send send[MAX_SENDS]; /* a ring */
 	unsigned send_first, sends;
 	uint64_t waiting_since; /* last progress of sending, node monotonic ns */
-	struct pbuf *rx,
-		*rx_last; /* received, not yet read: packets chained without adding up tot_len */
+	struct rx_queue rx;
 	bool is_ready;
 	struct conn *next_ready;
 	struct conn *next_queued; /* accepted and not yet fetched */

@@ -32,7 +32,7 @@ $(BUILD)/net/port/port.o: UCFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
 
 # The same net server, client library and peers as processes of the host, under the sanitisers.
 HOSTNODE_SRC := tests/host/test_peer_net.c $(wildcard tests/host/hostnode/*.c) net/stack.c net/tcp.c net/listen.c \
-	net/udp.c net/reply.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c)
+	net/udp.c net/reply.c net/stream.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c)
 HOSTNODE_OBJS := $(HOSTNODE_SRC:%.c=$(BUILD)/hostnode/%.o) $(LWIP_SRC:%.c=$(BUILD)/hostnode/lwip/%.o)
 HOSTNODE_FLAGS = $(HOSTCFLAGS) $(SANFLAGS) -Iabi -Iservers/lib -Itests/host/hostnode -include tests/host/hostnode/wh_host.h
 

@@ -15,11 +15,11 @@
 #include "reply.h"
 #include "serve.h"
 #include "stack.h"
+#include "stream.h"
 #include "tcp.h"
 
 enum {
 	MAX_CONNS = MEMP_NUM_TCP_PCB,
-	PIECE = 32 * 1024, /* copied from a client at a time */
 	KEEP_IDLE_MS = 3000,
 	KEEP_INTERVAL_MS = 1000,
 	KEEP_COUNT = 7,
@@ -59,13 +59,6 @@ static struct conn *find(const struct wh_event *ev)
 	return &conns[i];
 }
 
-static void drop_received(struct conn *c)
-{
-	if (c->rx) /* a chain of packets: freed link by link, tot_len does not matter */
-		pbuf_free(c->rx);
-	c->rx = c->rx_last = NULL;
-}
-
 static void answer(uint64_t *request, int status)
 {
 	if (*request)
@@ -100,7 +93,7 @@ static void free_conn(struct conn *c)
 			break;
 		}
 	}
-	drop_received(c);
+	rx_drop(&c->rx);
 	answer(&c->connecting, -ECANCELED);
 	answer(&c->receiving, -ECANCELED);
 	fail_sends(c, -ECANCELED);
@@ -142,39 +135,35 @@ static void mark_ready(struct conn *c)
 
 /* ---- sending ---- */
 
-/* Give lwIP as much of a waiting NET_SEND as it takes. True: that was all of it. */
-static bool push_one(struct conn *c, struct send *s)
-{
-	static uint8_t piece[PIECE];
-
-	while (s->off < s->len) {
-		uint32_t n = LWIP_MIN(s->len - s->off, (uint32_t)PIECE);
-
-		n = LWIP_MIN(n, tcp_sndbuf(c->pcb));
-		if (n == 0)
-			return false;
-		if (wh_copyin(s->request, s->off, piece, n) != (long)n)
-			return true; /* the client is gone, or wrote nonsense: its stream ends with it */
-		if (tcp_write(c->pcb, piece, n, TCP_WRITE_FLAG_COPY) != ERR_OK)
-			return false; /* no memory now: on_sent or the tick tries again */
-		s->off += n;
-	}
-	return true;
-}
-
-static void push(struct conn *c)
+/* Give lwIP what it takes of the waiting NET_SENDs. ERR_ABRT: there is no pcb any more. */
+static err_t push(struct conn *c)
 {
 	struct send *s;
 
 	if (c->sends == 0 || !c->pcb)
-		return;
+		return ERR_OK;
 	if (!c->pcb->unacked && !c->pcb->unsent)
 		c->waiting_since = serve_now();
-	while ((s = first_send(c)) && push_one(c, s)) {
-		reply_sent(c->svc, s->request, s->off == s->len ? (int)s->len : -EFAULT);
+	while ((s = first_send(c))) {
+		long n = stream_write(c->pcb, s->request, s->off, s->len - s->off);
+
+		if (n < 0) { /* the client is gone, or wrote nonsense: its stream ends with it */
+			struct tcp_pcb *pcb = detach(c);
+
+			tcp_abort(pcb);
+			c->error = -EFAULT;
+			fail_sends(c, -EFAULT);
+			mark_ready(c);
+			return ERR_ABRT;
+		}
+		s->off += n;
+		if (s->off < s->len) /* no room now: on_sent or the tick tries again */
+			break;
+		reply_sent(c->svc, s->request, s->len);
 		drop_first_send(c);
 	}
 	tcp_output(c->pcb);
+	return ERR_OK;
 }
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
@@ -184,8 +173,7 @@ static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
 	(void)pcb;
 	(void)len;
 	c->waiting_since = serve_now();
-	push(c);
-	return ERR_OK;
+	return push(c);
 }
 
 /* ---- receiving ---- */
@@ -199,61 +187,29 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	if (!p) {
 		c->finished = true;
 	} else {
-		struct pbuf *last = p;
-
-		while (last->next)
-			last = last->next;
-		if (c->rx)
-			c->rx_last->next = p;
-		else
-			c->rx = p;
-		c->rx_last = last;
+		rx_put(&c->rx, p);
 	}
 	mark_ready(c);
 	return ERR_OK;
-}
-
-/* Copy received bytes to the request; returns how many, -EFAULT if it cannot be written to. */
-static long copy_received(struct conn *c)
-{
-	uint32_t done = 0;
-
-	while (c->rx && done < c->recv_room) {
-		struct pbuf *p = c->rx;
-		uint32_t n = LWIP_MIN(p->len, c->recv_room - done);
-
-		if (wh_copyout(c->receiving, done, p->payload, n) != (long)n)
-			return -EFAULT;
-		done += n;
-		if (n < p->len) { /* the rest is for the next request */
-			p->payload = (uint8_t *)p->payload + n;
-			p->len -= n;
-			break;
-		}
-		c->rx = p->next;
-		p->next = NULL;
-		pbuf_free(p);
-	}
-	return done;
 }
 
 static void deliver(struct conn *c)
 {
 	if (!c->receiving)
 		return;
-	if (!c->rx) {
+	if (!c->rx.first) {
 		if (c->finished)
 			answer(&c->receiving, 0);
 		else if (c->error)
 			answer(&c->receiving, c->error);
 		return;
 	}
-	long n = copy_received(c);
+	long n = rx_copyout(&c->rx, c->receiving, 0, c->recv_room);
 
 	reply_held(c->svc); /* it wakes up now anyway */
 	answer(&c->receiving, n);
-	for (long left = n; c->pcb && left > 0; left -= UINT16_MAX)
-		tcp_recved(c->pcb, LWIP_MIN(left, UINT16_MAX));
+	if (c->pcb && n > 0)
+		stream_read(c->pcb, n);
 }
 
 void tcp_service_deliver(void)
