@@ -6,6 +6,7 @@
  */
 #ifndef KERNEL_SCHED_H
 #define KERNEL_SCHED_H
+#include "timerheap.h"
 #include "types.h"
 
 struct proc;
@@ -74,12 +75,7 @@ static inline u64 now_ns(void)
 	}
 	return timebase_at(ticks);
 }
-struct timer {
-	struct list link;
-	u64 deadline_ns;
-	void (*fire)(struct timer *t); /* interrupts off, must not block */
-	bool armed;
-};
+/* Deadlines in node monotonic time. */
 void timer_arm(struct timer *t, u64 deadline_ns);
 extern u64 timer_armed_for; /* not later than any timer's deadline */
 void timer_rearm(void);

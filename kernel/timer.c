@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Time: the HPET's counter (QEMU: 100 MHz, exact under every throttle), interpolated by the TSC, scaled by the node's
- * drift. Timers: one sorted list and the LAPIC's one-shot timer; no periodic tick.
+ * drift. Timers: one heap and the LAPIC's one-shot timer; no periodic tick.
  */
 #include "cpu.h"
 #include "lib.h"
 #include "mem.h"
 #include "proc.h"
 #include "sched.h"
+#include "timerheap.h"
 
 #define HPET_PHYS  0xfed00000ull
 #define LAPIC_PHYS 0xfee00000ull
@@ -24,7 +25,8 @@ enum {
 static volatile u8 *lapic HOT_DATA, *hpet;
 static u64 hpet_ns_per_tick = 10, hpet_start;
 static u64 lapic_ticks_per_ms HOT_DATA;
-static struct list timers HOT_DATA = LIST_INIT(timers);
+static struct timer *first_timer HOT_DATA; /* root of the heap: the earliest */
+static u64 fire_not_before HOT_DATA;	   /* so that timers cannot take all of the processor */
 u64 timer_armed_for HOT_DATA = NO_DEADLINE;
 
 static void lapic_write(u32 reg, u32 v)
@@ -122,8 +124,8 @@ void timer_init(void)
 HOT void timer_rearm(void)
 {
 	u64 next = NO_DEADLINE;
-	if (!list_empty(&timers))
-		next = container_of(timers.next, struct timer, link)->deadline_ns;
+	if (first_timer)
+		next = MAX(first_timer->deadline_ns, fire_not_before);
 	if (current_thread && current_thread->slice_end_ns < next)
 		next = current_thread->slice_end_ns;
 	if (next >= timer_armed_for)
@@ -137,13 +139,9 @@ HOT void timer_rearm(void)
 HOT void timer_arm(struct timer *t, u64 deadline_ns)
 {
 	if (t->armed)
-		list_remove(&t->link);
+		timerheap_remove(&first_timer, t);
 	t->deadline_ns = deadline_ns;
-	t->armed = true;
-	struct list *at = timers.next;
-	while (at != &timers && container_of(at, struct timer, link)->deadline_ns <= deadline_ns)
-		at = at->next;
-	list_insert_before(at, &t->link);
+	timerheap_add(&first_timer, t);
 	timer_rearm();
 }
 
@@ -151,23 +149,34 @@ void timer_cancel(struct timer *t)
 {
 	if (!t->armed)
 		return;
-	t->armed = false;
-	list_remove(&t->link);
+	timerheap_remove(&first_timer, t);
 	timer_rearm();
 }
+
+/*
+ * At most so many at a time, and then a pause as long as they took (the host may have taken the processor away meanwhile: hence
+ * a bound): programs whose timers are due all the time get them late, and leave the others half of the processor.
+ */
+#define FIRE_AT_ONCE 32
+#define PAUSE_MAX_NS 1000000ull
 
 void timer_interrupt(void)
 {
 	lapic_write(LAPIC_EOI, 0);
 	timer_armed_for = NO_DEADLINE;
 	u64 now = now_ns();
-	while (!list_empty(&timers)) {
-		struct timer *t = container_of(timers.next, struct timer, link);
-		if (t->deadline_ns > now)
-			break;
-		t->armed = false;
-		list_remove(&t->link);
-		t->fire(t);
+	u32 fired = 0;
+	if (now >= fire_not_before) {
+		for (; first_timer && first_timer->deadline_ns <= now && fired < FIRE_AT_ONCE;
+		     fired++) {
+			struct timer *t = first_timer;
+			timerheap_remove(&first_timer, t);
+			t->fire(t);
+		}
+	}
+	if (fired == FIRE_AT_ONCE) {
+		u64 end = now_ns();
+		fire_not_before = end + MIN(end - now, PAUSE_MAX_NS);
 	}
 	if (current_thread && current_thread->slice_end_ns <= now)
 		need_resched = true;

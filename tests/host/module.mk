@@ -15,6 +15,11 @@ $(BUILD)/tests/host/test_heard: tests/host/test_heard.c
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
 
+HOST_TESTS += $(BUILD)/tests/host/test_timerheap
+$(BUILD)/tests/host/test_timerheap: tests/host/test_timerheap.c kernel/timerheap.c
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
+
 HOST_TESTS += $(BUILD)/tests/host/test_path
 $(BUILD)/tests/host/test_path: tests/host/test_path.c kernel/pathlex.c
 	@mkdir -p $(@D)

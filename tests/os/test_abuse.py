@@ -43,7 +43,7 @@ def node(fresh_cluster):
     return c
 
 
-@pytest.mark.parametrize("what", ["bomb", "memory", "share", "shm"])
+@pytest.mark.parametrize("what", ["bomb", "memory", "share", "shm", "timers"])
 def test_others_go_on(node, what):
     innocent = Innocent(node)
     wait_until(lambda: node.exec(1, "test", "-s", "/tmp/innocent/beat").returncode == 0, what="it beats")

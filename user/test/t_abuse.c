@@ -5,6 +5,7 @@
  * t_abuse share [--uid U] [--procs N]     N processes touch memory together until each has failed or was killed
  * t_abuse shm [--uid U]                   as memory, but MAP_SHARED and unmapped from view at once
  * t_abuse stack                           recursion without an end must die of SIGSEGV and of nothing else
+ * t_abuse timers [--uid U] [--seconds S]  N processes, each with as many timers as it gets, due all the time and heard by nobody
  * t_abuse reap [--procs N]                create and reap N processes, one after the other and in batches
  *
  * What misbehaves runs as uid U (31998); the parent, root, watches and clears up. The machine is meant to go on: the
@@ -20,7 +21,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "t.h"
@@ -222,6 +225,56 @@ static int reap(long procs)
 	return t_end();
 }
 
+/* ---- timers ---- */
+
+static const struct itimerspec at_once = {.it_value.tv_nsec = 1, .it_interval.tv_nsec = 1};
+
+static _Noreturn void arm_all(void)
+{
+	struct sigevent e = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	timer_t id;
+	int fd;
+
+	signal(SIGUSR1, SIG_IGN);
+	while (timer_create(CLOCK_MONOTONIC, &e, &id) == 0)
+		timer_settime(id, 0, &at_once, NULL);
+	while ((fd = timerfd_create(CLOCK_MONOTONIC, 0)) >= 0)
+		timerfd_settime(fd, 0, &at_once, NULL);
+	for (;;)
+		pause();
+}
+
+static int storm(long uid, long procs, long seconds)
+{
+	pid_t first = fork();
+
+	if (first < 0)
+		t_die("fork");
+	if (first == 0) {
+		setpgid(0, 0);
+		become(uid);
+		for (long i = 1; i < procs && fork() > 0; i++)
+			;
+		arm_all();
+	}
+	setpgid(first, first);
+	int64_t began = t_mono_ns(), late = 0;
+
+	while (t_mono_ns() < began + seconds * 1000000000) {
+		int64_t asleep = t_mono_ns();
+
+		t_sleep_ms(20);
+		asleep = t_mono_ns() - asleep - 20000000;
+		late = asleep > late ? asleep : late;
+	}
+	kill(-first, SIGKILL);
+	waitpid(first, NULL, 0);
+	printf("a sleep of 20 ms ended %.1f ms late at most\n", (double)late / 1e6);
+	t_check(late < 2000000000, "who sleeps is woken in spite of the storm", "%.1f ms late",
+		(double)late / 1e6);
+	return t_end();
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -239,9 +292,12 @@ int main(int argc, char **argv)
 		return memory(uid, t_option(argc, argv, "--procs", 4));
 	if (!strcmp(what, "stack"))
 		return stack();
+	if (!strcmp(what, "timers"))
+		return storm(uid, t_option(argc, argv, "--procs", 40),
+			     t_option(argc, argv, "--seconds", 5));
 	if (!strcmp(what, "reap"))
 		return reap(t_option(argc, argv, "--procs", 10000));
 	fprintf(stderr,
-		"usage: t_abuse bomb|memory|share|shm|stack|reap [--uid U] [--seconds S] [--procs N]\n");
+		"usage: t_abuse bomb|memory|share|shm|stack|timers|reap [--uid U] [--seconds S] [--procs N]\n");
 	return 2;
 }
