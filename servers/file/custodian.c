@@ -22,18 +22,25 @@ struct served {
 static uint8_t
 	out[FS_IO_MAX]; /* zeros, or what an earlier answer left, which its reader overwrote */
 
-/* Answers that must be repeated rather than computed again. */
-struct kept {
+/*
+ * What became of the latest request in one slot of a peer's table of pending requests. A slot has one request at a time and
+ * ids only grow, so this is all that is needed to execute each exactly once: the same id again gets the same answer, and an
+ * older one, late on its way, was answered or given up long ago.
+ */
+struct slot {
 	uint64_t id;
+	struct answer *answer; /* NULL: may be computed again */
+};
+
+struct answer {
 	struct wh_msg msg;
 	size_t out_len;
-	uint8_t *out; /* owned */
+	uint8_t out[];
 };
 
 static struct memory {
 	uint64_t incarnation; /* of the node that asked */
-	struct kept *kept;    /* a ring of CUSTODIAN_KEPT; NULL: it never asked for a change */
-	unsigned next;
+	struct slot *slots;   /* REMOTE_MAX; NULL: it never asked */
 } memory[WH_MAX_NODES + 1];
 
 /* Of a buffer that holds a path only the path was sent; the rest reads as zeros. */
@@ -76,52 +83,41 @@ static void send(unsigned node, uint64_t id, const struct wh_msg *msg, const uin
 		serve_log("answer to node %u: %s", node, strerror(-err));
 }
 
-static struct kept *find_kept(struct memory *m, uint64_t id)
+/* Remember the answer before it is sent. Without memory for its bytes: better no answer than one without them. */
+static void keep(struct slot *slot, struct served *s)
 {
-	for (unsigned i = 0; m->kept && i < CUSTODIAN_KEPT; i++)
-		if (m->kept[i].id == id)
-			return &m->kept[i];
-	return NULL;
-}
+	struct answer *a = malloc(sizeof(*a) + s->out_len);
 
-static void keep(struct memory *m, uint64_t id, const struct served *s)
-{
-	if (!m->kept)
-		m->kept = calloc(CUSTODIAN_KEPT, sizeof(m->kept[0]));
-	if (!m->kept)
+	if (!a && s->out_len > 0) {
+		s->r.msg.status = -EIO;
+		s->out_len = 0;
+		a = malloc(sizeof(*a));
+	}
+	slot->answer = a;
+	if (!a)
 		return; /* a repetition would be executed again; memory is not supposed to end */
-	struct kept *k = &m->kept[m->next++ % CUSTODIAN_KEPT];
-
-	void *copy = malloc(s->out_len + 1);
-
-	if (copy)
-		memcpy(copy, out, s->out_len);
-	free(k->out);
-	*k = (struct kept){
-		.id = id, .msg = s->r.msg, .out = copy, .out_len = copy ? s->out_len : 0};
-	if (!copy && s->out_len) /* better no answer than one without its bytes */
-		k->msg.status = -EIO;
+	a->msg = s->r.msg;
+	a->out_len = s->out_len;
+	memcpy(a->out, out, s->out_len);
 }
 
 static void forget(struct memory *m)
 {
-	for (unsigned i = 0; m->kept && i < CUSTODIAN_KEPT; i++) {
-		free(m->kept[i].out);
-		m->kept[i] = (struct kept){0};
-	}
+	for (unsigned i = 0; m->slots && i < REMOTE_MAX; i++)
+		free(m->slots[i].answer);
+	free(m->slots);
+	m->slots = NULL;
 }
 
-static void execute(unsigned node, uint64_t id, struct served *s)
+static void execute(unsigned node, struct slot *slot, struct served *s)
 {
-	bool once = !fs_idempotent(s->r.msg.type);
-
 	fs_handle(tree, &s->r);
 	if (s->r.changed.len)
 		wh_page_purge(s->r.changed.ino, s->r.changed.gen, s->r.changed.off,
 			      s->r.changed.len);
-	if (once)
-		keep(&memory[node], id, s);
-	send(node, id, &s->r.msg, out, s->out_len);
+	if (!fs_idempotent(s->r.msg.type))
+		keep(slot, s);
+	send(node, slot->id, &s->r.msg, out, s->out_len);
 }
 
 void custodian_request(unsigned node, uint64_t incarnation, uint64_t id, const void *body,
@@ -132,7 +128,7 @@ void custodian_request(unsigned node, uint64_t incarnation, uint64_t id, const v
 	uint32_t asked_tree;
 
 	if (node == 0 || node > WH_MAX_NODES || len < sizeof(*q) || q->bulk_len > FS_IO_MAX ||
-	    len - sizeof(*q) > q->bulk_len || id == 0) {
+	    len - sizeof(*q) > q->bulk_len || id == 0 || (id & 0xffff) >= REMOTE_MAX) {
 		serve_log("node %u sent a request that makes no sense: dropped", node);
 		return;
 	}
@@ -144,12 +140,20 @@ void custodian_request(unsigned node, uint64_t incarnation, uint64_t id, const v
 		forget(m);
 		m->incarnation = incarnation;
 	}
-	struct kept *k = find_kept(m, id);
+	if (!m->slots)
+		m->slots = calloc(REMOTE_MAX, sizeof(m->slots[0]));
+	if (!m->slots)
+		return; /* it will ask again */
+	struct slot *slot = &m->slots[id & 0xffff];
 
-	if (k) {
-		send(node, id, &k->msg, k->out, k->out_len);
+	if (id < slot->id)
+		return;
+	if (id == slot->id && slot->answer) {
+		send(node, id, &slot->answer->msg, slot->answer->out, slot->answer->out_len);
 		return;
 	}
+	free(slot->answer);
+	*slot = (struct slot){.id = id};
 	struct served s = {.r = {.msg = q->msg,
 				 .bulk_len = q->bulk_len,
 				 .bulk_flags = q->bulk_flags,
@@ -165,7 +169,13 @@ void custodian_request(unsigned node, uint64_t incarnation, uint64_t id, const v
 		send(node, id, &s.r.msg, NULL, 0);
 		return;
 	}
-	execute(node, id, &s);
+	execute(node, slot, &s);
+}
+
+void custodian_node_dead(unsigned node)
+{
+	if (node <= WH_MAX_NODES)
+		forget(&memory[node]);
 }
 
 void custodian_start(struct tree *t)

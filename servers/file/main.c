@@ -128,6 +128,7 @@ static void on_nodes(void *arg, uint64_t bits)
 			continue;
 		if (row->state == WH_NODE_DEAD) {
 			remote_dead(row->node);
+			custodian_node_dead(row->node);
 			ends_news(row->node, 0);
 			holds_drop_node(&tree.holds, row->node);
 		} else if (row->incarnation) {

@@ -9,7 +9,8 @@
  *
  * Nobody waits: 1 and 3 are different turns of the event loop. Frames can be lost when a connection
  * fails, so 2 is repeated, after a failure and when an answer takes long. A custodian keeps the
- * answers of requests that must not be done twice and repeats those. When the custodian has died
+ * answer of a request that must not be done twice, and repeats it, until the same slot of the requester's table is used
+ * for another request. When the custodian has died
  * (the load server says so, or it has a new incarnation) or REMOTE_PATIENCE has passed, the caller
  * gets -EIO and the log a line.
  *
@@ -36,7 +37,9 @@ struct peer_fs_reply { /* followed by the bulk that the answer fills, from the h
 
 #define REMOTE_PATIENCE (10 * SERVE_SEC)
 #define REMOTE_REPEAT	(3 * SERVE_SEC) /* ask again when there is no answer */
-enum { REMOTE_MAX = 512, CUSTODIAN_KEPT = 256 };
+enum {
+	REMOTE_MAX = 512
+}; /* requests of one node under way; the low 16 bits of an id are its slot among them */
 
 /* ---- remote.c: our requests to other nodes ---- */
 
@@ -57,6 +60,9 @@ unsigned remote_pending(void);
 void custodian_start(struct tree *t);
 void custodian_request(unsigned node, uint64_t incarnation, uint64_t id, const void *body,
 		       size_t len);
+
+/* The node is dead for good: it will not ask again. */
+void custodian_node_dead(unsigned node);
 
 /* ---- base.c: files that are still what the common base image had ---- */
 

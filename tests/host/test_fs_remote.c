@@ -265,6 +265,50 @@ static void exactly_once(void)
 	test_ok(name);
 }
 
+/* A request under an id of its own choice, as the wire might bring it; its answer's status. */
+static long raw(uint64_t id, uint32_t type, const char *path)
+{
+	struct {
+		struct peer_fs_request q;
+		char path[32];
+	} m = {.q = {.bulk_len = FS_PATH_MAX, .bulk_flags = WH_BULK_IN, .msg = {.type = type}}};
+	long status = -EAGAIN; /* no answer */
+
+	*WH_BODY(&m.q.msg, struct fs_path) = (struct fs_path){.tree = 2, .mode = 0755};
+	strcpy(m.path, path);
+	custodian_request(3, 99, id, &m, sizeof(m.q) + strlen(path) + 1);
+	if (queued > 0)
+		status = ((struct peer_fs_reply *)(void *)queue[0].body)->msg.status;
+	lose_all();
+	return status;
+}
+
+/* However many others came between: a repeated request is not done again, one from the past is not done at all. */
+static void old_requests(void)
+{
+	const char *name = "old requests";
+	const uint64_t one_slot = 1 << 16;
+	char path[32];
+
+	EXPECT(name, raw(one_slot | 5, FS_MKDIR, "/old"), 0);
+	EXPECT(name, raw(2 * one_slot | 6, FS_MKDIR, "/kept"), 0);
+	for (uint64_t i = 0; i < 1000; i++) {
+		sprintf(path, "/between%u", (unsigned)i);
+		EXPECT(name, raw((3 + 2 * i) * one_slot | 7, FS_MKDIR, path), 0);
+		EXPECT(name, raw((4 + 2 * i) * one_slot | 7, FS_RMDIR, path), 0);
+	}
+	EXPECT(name, raw(2 * one_slot | 6, FS_MKDIR, "/kept"), 0);
+	EXPECT(name, raw(5000 * one_slot | 5, FS_RMDIR, "/old"), 0);
+	EXPECT(name, raw(one_slot | 5, FS_MKDIR, "/old"), -EAGAIN);
+	EXPECT(name, raw(5000 * one_slot | 5, FS_RMDIR, "/old"), 0);
+	EXPECT(name, raw(5001 * one_slot | 5, FS_RMDIR, "/old"), -ENOENT);
+	EXPECT(name, raw(5002 * one_slot | 5, FS_RMDIR, "/kept"), 0);
+	quiet = true;
+	EXPECT(name, raw(5003 * one_slot | REMOTE_MAX, FS_MKDIR, "/old"), -EAGAIN);
+	quiet = false;
+	test_ok(name);
+}
+
 static void base_files(void)
 {
 	const char *name = "base files";
@@ -454,6 +498,7 @@ int main(void)
 {
 	start();
 	exactly_once();
+	old_requests();
 	base_files();
 	garbage();
 	dead_custodian();
