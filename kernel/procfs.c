@@ -267,12 +267,15 @@ static struct ofile *list_proc(const struct place *at, const char *path, u32 fla
 	if (!pseudo_list_begin(&l))
 		return NULL;
 	if (at->what == FD_DIR) {
+		/* Who looks at himself sees what he looks through, too: the lowest that is free, which this very call takes. */
+		bool own = at->p == current;
 		for (int fd = 0; fd < NOFILE; fd++) {
 			char name[8];
 			struct text t = TEXT(name, sizeof name);
 			text_printf(&t, "%d", fd);
-			if (at->p->u->ofile[fd])
+			if (at->p->u->ofile[fd] || own)
 				pseudo_list_add(&l, 'l', name);
+			own = own && at->p->u->ofile[fd];
 		}
 	} else {
 		const struct procfs_file *f;
