@@ -57,6 +57,7 @@ u64 pagecache_frames(void);
 
 struct ofile;
 struct pollreq;
+struct linux_iovec;
 /* Every member may be NULL: the default answers EINVAL (read/write), ENOTTY (ioctl), always ready
  * (poll). */
 struct ofile_ops {
@@ -66,6 +67,8 @@ struct ofile_ops {
 	/* User addresses; return bytes or -errno (-ERESTARTSYS when interrupted before any byte). */
 	i64 (*read)(struct ofile *f, u64 ubuf, size_t len);
 	i64 (*write)(struct ofile *f, u64 ubuf, size_t len);
+	/* A vector as one call (NULL: one call after the other). v in kernel memory, its buffers the user's. */
+	i64 (*vector)(struct ofile *f, const struct linux_iovec *v, u32 n, bool write);
 	i64 (*pread)(struct ofile *f, u64 ubuf, size_t len, u64 off);
 	i64 (*pwrite)(struct ofile *f, u64 ubuf, size_t len, u64 off);
 	i64 (*lseek)(struct ofile *f, i64 off, int whence);
@@ -75,6 +78,8 @@ struct ofile_ops {
 	int (*stat)(struct ofile *f, struct fs_attr *a);
 	i64 (*readdir)(struct ofile *f, u64 ubuf, size_t len);
 	void (*release)(struct ofile *f); /* last reference; must not block */
+	void (*describe)(const struct ofile *f,
+			 struct text *out); /* for refusals and `view`, more than `kind` */
 };
 struct ofile {
 	u32 refs;

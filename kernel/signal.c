@@ -330,13 +330,19 @@ void signal_mask_undo(void)
 
 /* ---- interrupted writes ---- */
 
+/* Calls whose third argument is how much there is to do. */
+static bool counts_bytes(const struct ucall *c)
+{
+	return c->nr == syscall_rows[V_write].nr || c->nr == syscall_rows[V_sendto].nr;
+}
+
 i64 signal_interrupted(size_t done)
 {
 	struct ucall *c = &current_thread->u.call;
 	bool only_freeze = current->freeze_req && !deliverable(current_thread);
 	if (done == 0)
 		return -ERESTARTSYS;
-	if (!only_freeze || c->nr != syscall_rows[V_write].nr)
+	if (!only_freeze || !counts_bytes(c))
 		return (i64)done;
 	c->resume_valid = true;
 	c->resume_nr = c->nr;
@@ -347,8 +353,7 @@ i64 signal_interrupted(size_t done)
 size_t signal_resumed(void)
 {
 	const struct ucall *c = &current_thread->u.call;
-	bool resumed =
-		c->resume_valid && c->resume_nr == c->nr && c->nr == syscall_rows[V_write].nr;
+	bool resumed = c->resume_valid && c->resume_nr == c->nr && counts_bytes(c);
 	return resumed && c->resume[0] < c->args[2] ? c->resume[0] : 0;
 }
 

@@ -116,6 +116,8 @@ static i64 do_vector(const u64 *arg, bool write)
 	i64 r = iovec_from_user(v, arg[1], n);
 	if (!r && f->ops == &regular_ops)
 		r = regular_vector(f, v, n, write);
+	else if (!r && f->ops->vector)
+		r = f->ops->vector(f, v, n, write);
 	else if (!r)
 		r = each_buffer(f, v, n, write);
 	if (v != few)

@@ -43,6 +43,10 @@ static void view_fd(const struct proc *p, int fd, struct text *out)
 	const struct ofile *f = u->ofile[fd];
 	const struct fview *v = &u->fview[fd];
 	text_printf(out, "  fd %d %s", fd, f->ops->kind);
+	if (f->ops->describe) {
+		text_printf(out, " ");
+		f->ops->describe(f, out);
+	}
 	if (f->fobj) {
 		const struct fs_version *ver = &f->fobj->attr.version;
 		text_printf(out, " tree %u %s, %s%s, offset %lu, version %u.%u.%lu", f->fobj->tree,
@@ -203,14 +207,19 @@ static void refuse(const struct proc *p, int fd, u32 node, const char *because, 
 	text_printf(why, "file: fd %d (%s", fd, f->ops->kind);
 	if (f->fobj)
 		text_printf(why, " %s", f->fobj->path);
+	if (f->ops->describe) {
+		text_printf(why, " ");
+		f->ops->describe(f, why);
+	}
 	text_printf(why, "): ");
 	if (v->marked)
 		text_printf(why, "%s() returned %ld; ", syscall_rows[v->last_nr].name, v->dup);
 	else
 		text_printf(why, "made by %s(); ",
-			    f->ops->cls == CLASS_PIPE	 ? "pipe"
-			    : f->ops->cls == CLASS_EVENT ? f->ops->kind
-							 : "open");
+			    f->ops->cls == CLASS_PIPE	  ? "pipe"
+			    : f->ops->cls == CLASS_EVENT  ? f->ops->kind
+			    : f->ops->cls == CLASS_SOCKET ? "socket"
+							  : "open");
 	text_printf(why, "rule local: %s and cannot be kept on node %u; cure: %s", because, node,
 		    cure);
 }
@@ -222,9 +231,12 @@ static int file_verdict(struct proc *p, u32 node, struct text *why)
 		if (!f || dev_is_stateless(f) || f->end || end_possible(f))
 			continue;
 		if (!f->ops->movable) {
-			refuse(p, fd, node, "it belongs to this node",
-			       f->ops->cls == CLASS_FILE ? "close it"
-							 : "redirect it to a file or /dev/null",
+			refuse(p, fd, node,
+			       f->ops->cls == CLASS_SOCKET ? "it is open"
+							   : "it belongs to this node",
+			       f->ops->cls == CLASS_FILE || f->ops->cls == CLASS_SOCKET
+				       ? "close it"
+				       : "redirect it to a file or /dev/null",
 			       why);
 			return -EPERM;
 		}
