@@ -38,6 +38,8 @@ u64 klog_unread(void);
 u64 klog_read(char *buf, u64 len);
 void klog_clear(void);
 void klog(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* What any program can bring about: no more than 20 lines a second in the long run. */
+void klog_user(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* Our own invariant is broken: print a symbolised backtrace and stop the node. */
 void panic(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 #define ASSERT(c)                                                                                  \

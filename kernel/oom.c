@@ -105,9 +105,11 @@ bool oom_make_room(void)
 		return false;
 	static i32 told; /* all that need a page meanwhile come here */
 	if (victim->pid != told)
-		klog("out of memory: ending %d (%s, uid %u, %lu kB), the largest of the user who has most; %d (%s) needs a page",
-		     victim->pid, victim->u->names.comm, victim->u->names.uid,
-		     pages_of(victim) * (PAGE_SIZE / 1024), current->pid, current->u->names.comm);
+		klog_user(
+			"out of memory: ending %d (%s, uid %u, %lu kB), the largest of the user who has most; %d (%s) needs a page",
+			victim->pid, victim->u->names.comm, victim->u->names.uid,
+			pages_of(victim) * (PAGE_SIZE / 1024), current->pid,
+			current->u->names.comm);
 	told = victim->pid;
 	signal_send(victim, SIGKILL, 0, 0);
 	bool outer = current_thread->uninterruptible_call;

@@ -74,17 +74,45 @@ static void log_text(const char *s)
 	}
 }
 
-void klog(const char *fmt, ...)
+static void vklog(const char *fmt, va_list ap)
 {
 	char line[256];
 	struct text t = TEXT(line, sizeof line);
-	va_list ap;
-	va_start(ap, fmt);
 	text_vprintf(&t, fmt, ap);
-	va_end(ap);
 	log_text(line);
 	if (!t.len || line[t.len - 1] != '\n')
 		log_text("\n");
+}
+
+void klog(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	vklog(fmt, ap);
+	va_end(ap);
+}
+
+#define USER_LINES   100u /* at once; as many again in USER_LINES times: */
+#define USER_LINE_NS (NS_PER_SEC / 20)
+
+void klog_user(const char *fmt, ...)
+{
+	static u64 paid_until; /* the lines so far, one every USER_LINE_NS, last until then */
+	static u64 left_out;
+	u64 now = now_ns();
+	va_list ap;
+	paid_until = MAX(paid_until, now);
+	if (paid_until - now > USER_LINES * USER_LINE_NS) {
+		left_out++;
+		return;
+	}
+	paid_until += USER_LINE_NS;
+	if (left_out)
+		klog("%lu lines about programs are left out: there were too many", left_out);
+	left_out = 0;
+	va_start(ap, fmt);
+	vklog(fmt, ap);
+	va_end(ap);
 }
 
 static void print_symbol(u64 addr)

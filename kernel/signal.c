@@ -292,8 +292,9 @@ void signal_fault(int sig, i32 code, u64 addr)
 {
 	struct thread *t = current_thread;
 	struct proc *p = t->proc;
-	klog("pid %d (%s): signal %d code %d at %p, rip %p", p->pid, p->u->names.comm, sig, code,
-	     (void *)addr, (void *)t->tf->rip);
+	(p->privileged ? klog : klog_user)("pid %d (%s): signal %d code %d at %p, rip %p", p->pid,
+					   p->u->names.comm, sig, code, (void *)addr,
+					   (void *)t->tf->rip);
 	if (p->privileged)
 		proc_exit(sig);
 	struct utsignal *s = &t->u.sig;
@@ -397,8 +398,8 @@ static void run_handler(struct thread *t, struct trapframe *tf, int sig, struct 
 		settle_rewound(t, tf, flags);
 	s->have_saved_mask = false;
 	if (sigframe_push(t, tf, sig, from, mask) < 0) {
-		klog("pid %d (%s): no stack for the handler of signal %d", p->pid, p->u->names.comm,
-		     sig);
+		klog_user("pid %d (%s): no stack for the handler of signal %d", p->pid,
+			  p->u->names.comm, sig);
 		proc_exit(SIGSEGV);
 	}
 	s->blocked |= ps->act[sig].mask;

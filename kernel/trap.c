@@ -61,9 +61,6 @@ HOT static void page_fault(struct trapframe *tf)
 		panic("page fault at %lx (error %lx), rip %lx", addr, tf->error, tf->rip);
 	int r = -EFAULT;
 	if (current->vm && addr >= USER_MIN && addr < USER_TOP) {
-		/* vm_fault may block on the file server and another process run meanwhile: SMAP's
-		 * AC flag is in the trap frame. */
-		user_access_end();
 		do
 			r = vm_fault(current->vm, addr, tf->error & 2, tf->error & 16);
 		while (r == -ENOMEM && oom_make_room());
@@ -77,7 +74,7 @@ HOT static void page_fault(struct trapframe *tf)
 	}
 	trace(TRACE_FAULT, addr, tf->rip, (u64)(-r));
 	if (r == -ENOMEM) {
-		klog("out of memory: killing %d (%s)", current->pid, current->u->names.comm);
+		klog_user("out of memory: killing %d (%s)", current->pid, current->u->names.comm);
 		signal_fault(SIGKILL, 0, addr);
 	} else {
 		signal_fault(r == -EIO ? SIGBUS : SIGSEGV, r == -EFAULT ? 1 : 2, addr);
@@ -97,6 +94,7 @@ static void exception(struct trapframe *tf)
 
 HOT void trap_dispatch(struct trapframe *tf)
 {
+	user_access_end(); /* the processor leaves AC as the program had it; the way back restores it */
 	if (current && (tf->cs & 3))
 		current_thread->tf = tf;
 	switch (tf->vector) {
