@@ -5,7 +5,7 @@ set -euo pipefail
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$ROOT"
-for part in common packages node up commands check; do
+for part in common packages node net up commands check; do
 	# shellcheck source=/dev/null
 	. "tools/cluster/$part.sh"
 done
@@ -24,7 +24,7 @@ help() {
 ./run-qemu.sh console NODE             a terminal on the node; Ctrl-] leaves
 ./run-qemu.sh log NODE [-f]            the kernel's and servers' log          ./run-qemu.sh status
 ./run-qemu.sh kill|restart|pause|resume NODE                                   ./run-qemu.sh down
-./run-qemu.sh net NODE loss=5% delay=20ms dup=1% reorder=3%;  net partition 1,2 3;  net heal;  net stats;  net pcap FILE|off
+./run-qemu.sh net WHERE loss=5% delay=20ms ...;  net partition 1,2 3;  net heal|show|stats|restart|pcap ...;  all of it: net help
 ./run-qemu.sh demo                     the guided main job; ends with a summary, exit status 0 if all went well
 ./run-qemu.sh bench [NAME [OPTIONS]]   measure against Linux on this machine; without a name: what there is
 ./run-qemu.sh check [--long] [TEST...] the tests

@@ -111,9 +111,9 @@ def test_partition_is_noticed_and_heals(fresh_cluster):
 
 def test_capture(cluster, tmp_path):
     c = cluster(2)
-    c.verb("net", "pcap", tmp_path / "x.pcap")
+    c.verb("net", "pcap", "start", tmp_path / "x.pcap")
     time.sleep(2)
-    c.verb("net", "pcap", "off")
+    c.verb("net", "pcap", "stop")
     assert (tmp_path / "x.pcap").stat().st_size > 24, "two nodes that see each other send something in 2 s"
 
 

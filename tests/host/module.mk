@@ -35,5 +35,10 @@ $(BUILD)/tests/host/test_pagecache: tests/host/test_pagecache.c $(addprefix kern
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -Wno-missing-prototypes -MMD -o $@ $(filter %.c,$^)
 
+HOST_TESTS += $(BUILD)/tests/host/test_fault
+$(BUILD)/tests/host/test_fault: tests/host/test_fault.c $(addprefix tools/switch/,fault.c knobs.c stations.c)
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -D_GNU_SOURCE -Itools/switch -MMD -o $@ $(filter %.c,$^)
+
 # It runs where it lies.
 HOST_TESTS += tests/host/test_report.sh

@@ -87,31 +87,6 @@ cmd_resume() {
 	monitor "$1" cont >/dev/null
 }
 
-cmd_net() {
-	conf_load
-	switch_running || die "the switch is not running; ./run-qemu.sh down and up"
-	[ $# -gt 0 ] || die "usage: ./run-qemu.sh net NODE loss=5%|delay=20ms|dup=1%|reorder=3%; net partition 1,2 3; net heal|stats|pcap FILE"
-	case $1 in
-	partition | heal | stats) switch_ask "$@" ;;
-	pcap)
-		[ $# = 2 ] || die "usage: ./run-qemu.sh net pcap FILE|off"
-		[ "$2" = off ] || set -- pcap "$(realpath -m "$2")"
-		switch_ask "$@"
-		;;
-	*)
-		local node=$1 setting
-		[ "$node" = all ] || want_node "$node"
-		shift
-		[ $# -gt 0 ] || die "net $node: what about it? As in net $node loss=5% delay=20ms"
-		for setting; do
-			[[ $setting =~ ^(loss|dup|reorder|delay)=([0-9.]+(%|ms)?)$ ]] ||
-				die "want loss=PERCENT, dup=PERCENT, reorder=PERCENT or delay=MS, not '$setting'"
-			switch_ask "${BASH_REMATCH[1]}" "$node" "${BASH_REMATCH[2]}"
-		done
-		;;
-	esac
-}
-
 cmd_status() {
 	local k state up=0
 	conf_load
@@ -130,7 +105,12 @@ cmd_status() {
 		fi
 		printf 'node %-3s %-26s %s\n' "$k" "${state:-unknown}" "$(node_cmdline "$k")"
 	done
-	if switch_running; then echo "switch   running"; else echo "switch   down"; fi
+	if switch_running; then
+		echo "switch   running"
+	else
+		echo "switch   down: no node hears another; ./run-qemu.sh net restart brings it back"
+		up=0
+	fi
 	[ $up = "$N" ]
 }
 

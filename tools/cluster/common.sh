@@ -2,9 +2,10 @@
 # shellcheck shell=bash disable=SC2034,SC2054 # sourced: names are used elsewhere; QEMU's options have commas
 # Paths, messages and the record of the running cluster. Sourced by run-qemu.sh.
 #
-# In the run directory, for node K:  K.pid  K.qcow2 (its disk)  K.com1 (console socket)  K.mon (QEMU monitor)  sw-K.sock (its
-# cable)  aK-P.sock (port P of its agent)  console-K.log  kernel-K.log (since its last
-# start; before that: kernel-K.log.old); for all: cluster.conf  switch.pid  sw-ctl.sock  logs.
+# In the run directory, for node K:  K.pid  K.qcow2 (its disk)  K.com1 (console socket)  K.mon (QEMU monitor)  nic-K.sock (its
+# end of its cable)  sw-K.sock (the switch's, for others)  aK-P.sock (port P of its agent)  console-K.log  kernel-K.log (since its last
+# start; before that: kernel-K.log.old); for all: cluster.conf  switch.pid  switch.conf
+# (its settings)  sw-ctl.sock  logs.
 
 BUILD=${BUILD:-build}
 case $BUILD in /*) ;; *) BUILD=$ROOT/$BUILD ;; esac
@@ -83,5 +84,8 @@ want_running() {
 	node_running "$1" || die "node $1 is not running; start it with ./run-qemu.sh restart $1"
 }
 
-switch_ask() { "$HOST/ask" switch "$RUN/sw-ctl.sock" "$@"; }
+switch_ask() {
+	switch_running || die "the switch is not running, so no node hears another; ./run-qemu.sh net restart brings it back"
+	"$HOST/ask" switch "$RUN/sw-ctl.sock" "$@"
+}
 monitor() { "$HOST/ask" monitor "$RUN/$1.mon" "${@:2}"; }

@@ -52,7 +52,7 @@ node_start() {
 		-serial chardev:com1
 		-chardev "file,id=klog,path=$RUN/kernel-$k.log,append=on" -device isa-debugcon,iobase=0xe9,chardev=klog
 		-chardev "socket,id=mon,path=$RUN/$k.mon,server=on,wait=off" -mon chardev=mon,mode=readline
-		-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$RUN/sw-$k.sock"
+		-netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$RUN/nic-$k.sock" # the switch calls it
 		-device "virtio-net-pci,netdev=n0,mac=$(printf '52:54:00:00:00:%02x' "$k"),disable-modern=on,romfile=,addr=3"
 		"${DISK_ARGS[@]}"
 		-device "virtio-serial-pci,id=vs,max_ports=$((AGENT_PORTS + 1)),disable-modern=on,addr=5"

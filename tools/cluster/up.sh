@@ -55,7 +55,7 @@ up_prepare() {
 	fi
 	# down removes the directory, so it must be ours alone.
 	[ -z "$(ls -A "$RUN" 2>/dev/null)" ] || die "$RUN has other files in it; set WHIMBREL_RUN to a directory that is new"
-	local f longest="$RUN/a$N-$AGENT_PORTS.sock" files=(root.img whimbrel.iso whimbrel.elf boot/file)
+	local f longest="$RUN/sw-ctl.sock~" files=(root.img whimbrel.iso whimbrel.elf boot/file)
 	[ ${#longest} -le 107 ] || die "$longest is too long for a socket's name; set WHIMBREL_RUN to a shorter directory"
 	for f in "${files[@]}"; do
 		[ -f "$BUILD/$f" ] || die "$BUILD/$f is missing; run ./run-qemu.sh build"
@@ -66,19 +66,6 @@ up_prepare() {
 	for f in "${files[@]}"; do
 		ln "$BUILD/$f" "$RUN/${f##*/}" 2>/dev/null || cp --sparse=always "$BUILD/$f" "$RUN/${f##*/}"
 	done
-}
-
-switch_start() {
-	local i
-	setsid "$HOST/switch" "$RUN" "$N" "$SEED" >"$RUN/switch.log" 2>&1 </dev/null &
-	echo $! >"$RUN/switch.pid"
-	disown
-	for ((i = 0; i < 200; i++)); do
-		[ ! -S "$RUN/sw-ctl.sock" ] || return 0
-		sleep 0.01
-	done
-	cat "$RUN/switch.log" >&2
-	die "the network switch did not start; its message is above"
 }
 
 # Start all nodes, few at a time: firmware and GRUB are busy, and all nodes at once would only wait for each other.
@@ -140,7 +127,7 @@ cmd_up() {
 	up_prepare
 	start=$(date +%s%N)
 	switch_start
-	[ -z "$PCAP" ] || switch_ask pcap "$PCAP"
+	[ -z "$PCAP" ] || switch_ask pcap start "$PCAP"
 	up_boot
 	up_wait_agents
 	up_wait_views

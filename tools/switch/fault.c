@@ -1,144 +1,129 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Fault injection. A frame crosses two cables, its sender's and its receiver's; each may lose it,
- * double it, delay it, or hold it for a few milliseconds so that later frames overtake it. Delayed
- * copies wait in a heap ordered by due time.
- */
-#include <stdlib.h>
+/* The dice of the wire. See fault.h. */
 #include <string.h>
 
-#include "switch.h"
+#include "fault.h"
 
-enum { DELAYED_BYTES_MAX = 256 << 20, HEAP_MAX = 1 << 16, REORDER_MS = 5 };
+#define GOLDEN 0x9e3779b97f4a7c15u
 
-struct delayed {
-	uint64_t due_ns;
-	uint64_t order; /* equal due times stay in order */
-	struct port *to;
-	size_t len;
-	uint8_t *frame; /* owned */
+/* What a number is drawn for; each has its own, so that one fault does not shift another. */
+enum purpose {
+	DRAW_LOSS,
+	DRAW_DUP,
+	DRAW_REORDER,
+	DRAW_HOLD,
+	DRAW_JITTER,
+	DRAW_CORRUPT,
+	DRAW_HEADER
 };
 
-static struct delayed heap[HEAP_MAX];
-static size_t heap_len, delayed_bytes;
-static uint64_t next_order;
-
-void fault_init(struct fault *f, uint64_t seed, unsigned node)
+/* The end of splitmix64. */
+static uint64_t mix(uint64_t z)
 {
-	*f = (struct fault){.random = seed * 0x9e3779b97f4a7c15u + node};
-}
-
-void fault_clear(struct fault *f)
-{
-	*f = (struct fault){.random = f->random};
-}
-
-/* splitmix64 */
-static uint64_t draw(struct fault *f)
-{
-	uint64_t z = f->random += 0x9e3779b97f4a7c15u;
-
 	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
 	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
 	return z ^ z >> 31;
 }
 
-/* A zero probability draws nothing: an idle fault does not shift the others' sequence. */
-static bool happens(struct fault *f, uint32_t ppm)
+uint64_t fault_key(uint64_t seed, unsigned from, unsigned to)
 {
-	return ppm && draw(f) % 1000000 < ppm;
+	return mix(seed * GOLDEN + ((uint64_t)from << 32 | to));
 }
 
-static bool earlier(const struct delayed *a, const struct delayed *b)
+static uint64_t draw(uint64_t frame, unsigned copy, unsigned stage, enum purpose what)
 {
-	return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->order < b->order;
+	return mix(frame + GOLDEN * (1 + what + 16 * (stage + FAULT_STAGES * copy)));
 }
 
-static void heap_push(struct delayed d)
+static bool happens(uint64_t number, uint32_t ppm)
 {
-	size_t i = heap_len++;
-
-	for (; i && earlier(&d, &heap[(i - 1) / 2]); i = (i - 1) / 2)
-		heap[i] = heap[(i - 1) / 2];
-	heap[i] = d;
+	return ppm && number % FAULT_PPM < ppm;
 }
 
-static struct delayed heap_pop(void)
+bool fault_idle(const struct fault *f)
 {
-	struct delayed top = heap[0], last = heap[--heap_len];
-	size_t i = 0;
+	return !(f->loss | f->dup | f->reorder | f->corrupt | f->header | f->delay_ns |
+		 f->jitter_ns | f->rate);
+}
 
-	for (size_t c; (c = 2 * i + 1) < heap_len; i = c) {
-		if (c + 1 < heap_len && earlier(&heap[c + 1], &heap[c]))
-			c++;
-		if (!earlier(&heap[c], &last))
-			break;
-		heap[i] = heap[c];
+/* What one stage does to one copy. */
+static void pass(struct copy *c, const struct fault *f, uint64_t frame, unsigned copy,
+		 unsigned stage)
+{
+	unsigned bits = f->bits ? f->bits : 1;
+
+	c->delay_ns += f->delay_ns;
+	if (f->jitter_ns)
+		c->delay_ns += draw(frame, copy, stage, DRAW_JITTER) % (f->jitter_ns + 1);
+	if (happens(draw(frame, copy, stage, DRAW_REORDER), f->reorder)) {
+		c->delay_ns += 1 + draw(frame, copy, stage, DRAW_HOLD) % FAULT_REORDER_NS;
+		c->overtaken = true;
 	}
-	heap[i] = last;
-	return top;
+	if (happens(draw(frame, copy, stage, DRAW_CORRUPT), f->corrupt))
+		c->body_bits += bits;
+	if (happens(draw(frame, copy, stage, DRAW_HEADER), f->header))
+		c->header_bits += bits;
 }
 
-static void send_later(struct port *to, const uint8_t *frame, size_t len, uint64_t delay_ms)
+void fault_fate(struct fate *fate, const struct fault *const stage[FAULT_STAGES], uint64_t key,
+		uint64_t number)
 {
-	uint8_t *copy = heap_len < HEAP_MAX && delayed_bytes + len <= DELAYED_BYTES_MAX
-				? malloc(len)
-				: NULL;
+	uint64_t frame = mix(key + GOLDEN * number);
 
-	if (!copy) {
-		to->stats.dropped++;
-		return;
-	}
-	memcpy(copy, frame, len);
-	delayed_bytes += len;
-	heap_push((struct delayed){now_ns() + delay_ms * 1000000, next_order++, to, len, copy});
-}
-
-void fault_carry(struct port *from, struct port *to, const uint8_t *frame, size_t len)
-{
-	struct port *cable[2] = {from, to};
-	unsigned copies = 1;
-
-	for (int c = 0; c < 2; c++) {
-		struct fault *f = &cable[c]->fault;
-
-		if (happens(f, f->loss)) {
-			cable[c]->stats.lost++;
+	fate->copies = fate->duplicated = 0;
+	for (unsigned s = 0; s < FAULT_STAGES; s++) {
+		if (happens(draw(frame, 0, s, DRAW_LOSS), stage[s]->loss))
 			return;
-		}
-		if (happens(f, f->dup)) {
-			cable[c]->stats.duplicated++;
-			copies++;
-		}
+		fate->duplicated += happens(draw(frame, 0, s, DRAW_DUP), stage[s]->dup);
 	}
-	while (copies-- > 0) {
-		uint64_t delay_ms = from->fault.delay_ms + to->fault.delay_ms;
+	fate->copies = 1 + fate->duplicated;
+	for (unsigned i = 0; i < fate->copies; i++) {
+		struct copy *c = &fate->copy[i];
 
-		for (int c = 0; c < 2; c++)
-			if (happens(&cable[c]->fault, cable[c]->fault.reorder)) {
-				cable[c]->stats.reordered++;
-				delay_ms += 1 + draw(&cable[c]->fault) % REORDER_MS;
-			}
-		if (delay_ms)
-			send_later(to, frame, len, delay_ms);
-		else
-			port_queue(to, frame, len);
+		*c = (struct copy){.damage = mix(frame ^ (i + 1) * GOLDEN)};
+		for (unsigned s = 0; s < FAULT_STAGES; s++)
+			pass(c, stage[s], frame, i, s);
 	}
 }
 
-int fault_run(struct lan *lan)
+/* Flip `count` different bits of data. */
+static void flip(uint8_t *data, size_t len, unsigned count, uint64_t random)
 {
-	(void)lan;
-	while (heap_len) {
-		uint64_t now = now_ns();
+	size_t flipped[FAULT_BITS], bits = len * 8;
+	unsigned done = 0;
 
-		if (heap[0].due_ns > now)
-			return (int)((heap[0].due_ns - now + 999999) / 1000000);
-		struct delayed d = heap_pop();
+	if (count > FAULT_BITS)
+		count = FAULT_BITS;
+	for (uint64_t n = 0; done < count && done < bits; n++) {
+		size_t bit = mix(random + GOLDEN * n) % bits;
+		unsigned i = 0;
 
-		delayed_bytes -= d.len;
-		port_queue(d.to, d.frame, d.len);
-		free(d.frame);
+		while (i < done && flipped[i] != bit)
+			i++;
+		if (i < done)
+			continue;
+		flipped[done++] = bit;
+		data[bit / 8] ^= (uint8_t)(1u << bit % 8);
 	}
-	return -1;
+}
+
+void fault_damage(uint8_t *frame, size_t len, const struct copy *c)
+{
+	size_t header = len < FAULT_ETHER ? len : FAULT_ETHER;
+
+	flip(frame, header, c->header_bits, ~c->damage);
+	flip(frame + header, len - header, c->body_bits, c->damage);
+}
+
+bool bucket_pass(struct bucket *b, uint64_t rate, uint64_t now_ns, size_t len, uint64_t *wait_ns)
+{
+	/* Full after a pause: the bucket never holds more than a burst. */
+	uint64_t full = now_ns > FAULT_BURST_NS ? now_ns - FAULT_BURST_NS : 0;
+	uint64_t clear = b->clear_ns > full ? b->clear_ns : full;
+
+	*wait_ns = clear > now_ns ? clear - now_ns : 0;
+	if ((unsigned __int128)*wait_ns * rate / 1000000000u > FAULT_QUEUE)
+		return false;
+	b->clear_ns = clear + (uint64_t)((unsigned __int128)len * 1000000000u / rate);
+	return true;
 }

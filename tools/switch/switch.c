@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* switch DIR NODES [SEED]: sockets DIR/sw-K.sock for the nodes, DIR/sw-ctl.sock for commands. See
- * switch.h. */
+/*
+ * switch [--open] DIR NODES [SEED]: sockets DIR/nic-K.sock (called) and DIR/sw-K.sock (offered) for
+ * the nodes, DIR/sw-ctl.sock for commands. See switch.h. What a former switch has left in
+ * DIR/switch.conf holds again.
+ */
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "switch.h"
+
+enum { DIAL_MS = 20 }; /* between two calls to a node that is not there */
 
 static void die(const char *what)
 {
@@ -43,50 +48,26 @@ void lan_watch(struct lan *lan, int fd, enum watch what, unsigned index, uint32_
 		die("epoll_ctl");
 }
 
+/* The name appears when calls are accepted, not before. */
 static int listen_at(const char *dir, const char *name)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	char final[sizeof(a.sun_path)];
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-	if ((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s", dir, name) >=
+	if ((size_t)snprintf(a.sun_path, sizeof(a.sun_path), "%s/%s~", dir, name) >=
 	    sizeof(a.sun_path)) {
 		fprintf(stderr,
 			"switch: %s/%s: too long for a socket address; use a shorter directory\n",
 			dir, name);
 		exit(1);
 	}
+	snprintf(final, sizeof(final), "%s/%s", dir, name);
 	unlink(a.sun_path);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 8) < 0 ||
+	    rename(a.sun_path, final) < 0)
 		die(a.sun_path);
 	return fd;
-}
-
-void lan_frame(struct lan *lan, struct port *from, const uint8_t *frame, size_t len)
-{
-	static const uint8_t prefix[5] = {0x52, 0x54, 0, 0, 0};
-	unsigned first = 1, last = lan->nports;
-
-	from->stats.in_frames++;
-	from->stats.in_bytes += len;
-	pcap_frame(frame, len);
-	if (!(frame[0] & 1)) { /* not a group address */
-		if (memcmp(frame, prefix, sizeof(prefix)) || frame[5] < 1 ||
-		    frame[5] > lan->nports) {
-			from->stats.dropped++;
-			return;
-		}
-		first = last = frame[5];
-	}
-	for (unsigned k = first; k <= last; k++) {
-		struct port *to = &lan->port[k];
-
-		if (to == from)
-			continue;
-		if (to->group != from->group)
-			from->stats.cut++;
-		else
-			fault_carry(from, to, frame, len);
-	}
 }
 
 static void dispatch(struct lan *lan, const struct epoll_event *e)
@@ -102,7 +83,7 @@ static void dispatch(struct lan *lan, const struct epoll_event *e)
 		if (fd != p->fd) /* replaced earlier in this batch of events */
 			break;
 		if (e->events & EPOLLOUT)
-			port_flush(lan, p);
+			port_writable(lan, p);
 		if (e->events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 			port_readable(lan, p);
 		break;
@@ -112,57 +93,97 @@ static void dispatch(struct lan *lan, const struct epoll_event *e)
 	case WATCH_CTL:
 		ctl_readable(lan, fd);
 		break;
+	case WATCH_TIMER:
+		break; /* wire_run() sets it anew */
 	}
+}
+
+/* Call nodes that are not there; ms until the next time, -1 if all are. */
+static int dial(struct lan *lan)
+{
+	static uint64_t next_ns;
+	uint64_t now = 0;
+
+	for (unsigned k = 1; k <= lan->nports; k++) {
+		if (lan->port[k].fd >= 0)
+			continue;
+		if (!now && (now = now_ns()) < next_ns)
+			return (int)((next_ns - now) / 1000000 + 1);
+		port_dial(lan, &lan->port[k]);
+	}
+	if (!now)
+		return -1;
+	next_ns = now + DIAL_MS * 1000000u;
+	return DIAL_MS;
+}
+
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
 static void run(struct lan *lan)
 {
 	while (!lan->quit) {
 		struct epoll_event e[64];
-		int n = epoll_wait(lan->epoll_fd, e, 64, fault_run(lan));
+		int timeout = sooner(dial(lan), link_run(lan));
+
+		wire_run(lan);
+		lan_flush(lan);
+		pcap_flush();
+		int n = epoll_wait(lan->epoll_fd, e, 64, timeout);
 
 		if (n < 0 && errno != EINTR)
 			die("epoll_wait");
 		for (int i = 0; i < n; i++)
 			dispatch(lan, &e[i]);
-		fault_run(lan);
-		for (unsigned k = 1; k <= lan->nports; k++)
-			if (lan->port[k].dirty)
-				port_flush(lan, &lan->port[k]);
-		pcap_flush();
 	}
+}
+
+static void start_port(struct lan *lan, unsigned k)
+{
+	struct port *p = &lan->port[k];
+	char name[32];
+
+	snprintf(name, sizeof(name), "sw-%u.sock", k);
+	p->node = k;
+	p->fd = -1;
+	p->in = malloc(INPUT_BYTES);
+	p->out = malloc(QUEUE_BYTES);
+	if (!p->in || !p->out)
+		die("malloc");
+	p->listen_fd = listen_at(lan->dir, name);
+	lan_watch(lan, p->listen_fd, WATCH_LISTEN, k, EPOLLIN, true);
 }
 
 int main(int argc, char **argv)
 {
 	static struct lan lan;
-	unsigned n = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
 
-	if (argc < 3 || argc > 4 || n < 1 || n > MAX_PORTS) {
-		fprintf(stderr, "usage: switch DIR NODES [SEED]   (1 to %d nodes)\n", MAX_PORTS);
+	if (argc > 1 && strcmp(argv[1], "--open") == 0) {
+		lan.open = true;
+		argv++;
+		argc--;
+	}
+	lan.nports = argc > 2 ? (unsigned)atoi(argv[2]) : 0;
+	if (argc < 3 || argc > 4 || lan.nports < 1 || lan.nports > MAX_PORTS) {
+		fprintf(stderr, "usage: switch [--open] DIR NODES [SEED]   (1 to %d nodes)\n",
+			MAX_PORTS);
 		return 2;
 	}
 	signal(SIGPIPE, SIG_IGN);
-	lan.nports = n;
+	lan.dir = argv[1];
 	lan.epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (lan.epoll_fd < 0)
-		die("epoll_create1");
-	for (unsigned k = 1; k <= n; k++) {
-		struct port *p = &lan.port[k];
-		char name[32];
-
-		snprintf(name, sizeof(name), "sw-%u.sock", k);
-		p->node = k;
-		p->fd = -1;
-		p->in = malloc(INPUT_BYTES);
-		p->out = malloc(QUEUE_BYTES);
-		if (!p->in || !p->out)
-			die("malloc");
-		fault_init(&p->fault, argc > 3 ? strtoull(argv[3], NULL, 0) : 1, k);
-		p->listen_fd = listen_at(argv[1], name);
-		lan_watch(&lan, p->listen_fd, WATCH_LISTEN, k, EPOLLIN, true);
-	}
-	lan_watch(&lan, listen_at(argv[1], "sw-ctl.sock"), WATCH_CTL_LISTEN, 0, EPOLLIN, true);
+	lan.timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (lan.epoll_fd < 0 || lan.timer_fd < 0)
+		die("epoll or timerfd");
+	lan_watch(&lan, lan.timer_fd, WATCH_TIMER, 0, EPOLLIN, true);
+	for (unsigned k = 1; k <= lan.nports; k++)
+		start_port(&lan, k);
+	wire_seed(&lan, argc > 3 ? strtoull(argv[3], NULL, 0) : 1);
+	settings_load(&lan);
+	wire_changed(&lan);
+	lan_watch(&lan, listen_at(lan.dir, "sw-ctl.sock"), WATCH_CTL_LISTEN, 0, EPOLLIN, true);
 	run(&lan);
 	pcap_close();
 	return 0;
