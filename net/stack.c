@@ -221,9 +221,10 @@ static void poll_card(void)
 
 	tcp_service_deliver();
 	nic_flush();
-	uint64_t soon = active ? serve_now() + FAST_NS : WH_NO_DEADLINE;
+	uint64_t soon = serve_now() + FAST_NS;
 
-	if (soon < tick_timer.deadline)
+	/* Datagrams need no clock. */
+	if (active && soon < tick_timer.deadline && tcp_busy())
 		serve_timer(&tick_timer, soon, tick, NULL);
 	if (more || !nic_sleep())
 		serve_again();

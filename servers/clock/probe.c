@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * 1. Every POLL_NS, A chooses the next node that is alive, B, and sends it a probe with its time t1.
+ * 1. Every HURRY_NS, and every REST_NS once all are measured, A chooses the next node that is alive, B, and sends it a probe with its time t1.
  * 2. B answers at once with t1, the time t2 of arrival, and the time t3 of the answer.
  * 3. A takes the time t4, and sends the next probe, until the burst is complete or one got lost.
  * 4. A filters the burst (offset.c) and publishes the result in the kernel's node table.
@@ -22,8 +22,9 @@ enum {
 	PROBE_LINE = 100, /* bytes of one line of the table */
 };
 
-#define POLL_NS                                                                                    \
-	(500 * SERVE_MS) /* from burst to burst: each of n peers is measured every n / 2 s */
+/* From burst to burst. Each exchange wakes two nodes, which is most of what an idle node does. */
+#define HURRY_NS  (500 * SERVE_MS)
+#define REST_NS	  (4000 * SERVE_MS)
 #define ANSWER_NS (200 * SERVE_MS) /* a probe without an answer by then is lost */
 
 /* On the wire, little endian, as it is in memory. Times are REALTIME in ns. */
@@ -102,17 +103,21 @@ static void lost(void *arg)
 	ask();
 }
 
-/* The next node, in turn, that is alive; 0 if none is. */
-static uint32_t next_target(void)
+/* The next node, in turn, that is alive; 0 if none is. `all`: each of them has been measured. */
+static uint32_t next_target(bool *all)
 {
 	struct wh_node table[WH_MAX_NODES];
 	long n = wh_node_get(table, WH_MAX_NODES);
 	uint32_t best = 0, best_turn = UINT32_MAX;
 
+	*all = true;
 	for (long i = 0; i < n; i++) {
 		uint32_t turn = table[i].node - last_target - 1;
 
-		if (table[i].node == self || table[i].state != WH_NODE_ALIVE || turn >= best_turn)
+		if (table[i].node == self || table[i].state != WH_NODE_ALIVE)
+			continue;
+		*all = *all && peers[table[i].node].when;
+		if (turn >= best_turn)
 			continue;
 		best = table[i].node;
 		best_turn = turn;
@@ -122,10 +127,11 @@ static uint32_t next_target(void)
 
 static void poll(void *arg)
 {
-	uint32_t target = next_target();
+	bool all;
+	uint32_t target = next_target(&all);
 
 	(void)arg;
-	serve_timer(&poll_timer, wh_now() + POLL_NS, poll, NULL);
+	serve_timer(&poll_timer, wh_now() + (all ? REST_NS : HURRY_NS), poll, NULL);
 	if (burst.target || !target || target > WH_MAX_NODES)
 		return;
 	last_target = burst.target = target;
@@ -172,11 +178,12 @@ void probe_start(uint32_t node, uint32_t nodes, int64_t (*now)(void))
 	count = nodes;
 	clock_now = now;
 	net_udp_bind(WH_PORT_CLOCK, on_datagram, NULL);
-	serve_timer(&poll_timer, wh_now() + POLL_NS, poll, NULL);
+	serve_timer(&poll_timer, wh_now() + HURRY_NS, poll, NULL);
 }
 
 void probe_clock_was_set(void)
 {
+	serve_timer(&poll_timer, wh_now() + HURRY_NS, poll, NULL);
 	serve_timer_stop(&answer_timer);
 	burst.target = 0;
 	for (uint32_t k = 1; k <= WH_MAX_NODES; k++) {

@@ -8,21 +8,26 @@
 #include "detector.h"
 #include "moves.h"
 #include "net.h"
+#include "sending.h"
 #include "serve.h"
 
-#define SEND_PAUSE (5 * SERVE_MS)
+#define NODE_BIT(node) (1ull << ((node)-1))
+
+/* What is worth a report before the next beat: this much more or less load, or this part of the free
+ * memory. */
+enum { NEWS_MILLI = 50, NEWS_PART = 8 };
 
 static uint32_t self_node, node_count;
-static uint64_t own_incarnation, own_seq;
+static uint64_t own_incarnation;
 static bool outcast;
 static struct detector detector;
 static struct load_report last[WH_MAX_NODES + 1];  /* magic 0: none yet */
 static struct wh_node published[WH_MAX_NODES + 1]; /* as it lies in the kernel's table */
 static uint32_t first_fence; /* reports have room for few: which node's comes first next time */
 
-/* Nodes that are still to get the report in last[self_node], which is sent little by little. */
-static uint64_t to_send;
-static struct serve_timer send_timer;
+static struct cluster_self self; /* at the last tick */
+static bool reporting;		 /* from the first tick at which we know who we are */
+static uint64_t all_at;		 /* when the last report to all was sent; 0: send one now */
 
 static const char *const state_names[] = {
 	[WH_NODE_UNKNOWN] = "unknown",
@@ -63,11 +68,14 @@ static void publish(uint32_t node)
 		serve_log("the kernel does not take node %u", node);
 }
 
+/* All rows that have changed. */
 static void publish_all(void)
 {
 	read_offsets();
 	for (uint32_t k = 1; k <= node_count; k++)
-		if (detector.node[k].state != WH_NODE_UNKNOWN)
+		if (detector.node[k].state != WH_NODE_UNKNOWN &&
+		    (published[k].heard_ns != detector.node[k].heard_ns ||
+		     published[k].state != detector.node[k].state))
 			publish(k);
 }
 
@@ -90,45 +98,58 @@ static uint16_t fence_rows(struct report_fence *rows)
 	return n;
 }
 
-/* The network takes so many datagrams at once; with many nodes the others have to wait. An error is
- * not looked into: a report that is lost is followed by another one. */
-static void send_reports(void *arg)
-{
-	(void)arg;
-	while (to_send) {
-		uint32_t node = (uint32_t)__builtin_ctzll(to_send) + 1;
-
-		if (net_udp_send(WH_PORT_LOAD, node, WH_PORT_LOAD, &last[self_node],
-				 sizeof(last[self_node])) == -EAGAIN) {
-			serve_timer(&send_timer, wh_now() + SEND_PAUSE, send_reports, NULL);
-			return;
-		}
-		to_send &= to_send - 1;
-	}
-}
-
-void cluster_report(const struct cluster_self *self)
+static void make_report(void)
 {
 	struct load_report *r = &last[self_node];
 
-	if (!own_incarnation || outcast)
-		return;
 	*r = (struct load_report){
 		.node = self_node,
 		.incarnation = own_incarnation,
-		.seq = ++own_seq,
-		.free_bytes = self->free_bytes,
-		.load_milli = self->load_milli,
-		.threshold_milli = self->threshold_milli,
-		.balancing = self->balancing,
+		.free_bytes = self.free_bytes,
+		.load_milli = self.load_milli,
+		.threshold_milli = self.threshold_milli,
+		.balancing = (uint16_t)self.balancing,
 	};
-	r->nmoves = (uint16_t)moves_rows(r->move, self->settle_ms);
+	r->nmoves = (uint16_t)moves_rows(r->move, self.settle_ms);
 	r->nfences = fence_rows(r->fence);
-	report_seal(r);
-	for (uint32_t k = 1; k <= node_count; k++)
-		if (k != self_node)
-			to_send |= 1ull << (k - 1);
-	send_reports(NULL);
+}
+
+static void report_to(uint64_t nodes, uint64_t ask)
+{
+	if (!reporting || outcast)
+		return;
+	make_report();
+	send_report(&last[self_node], nodes, ask);
+}
+
+static void report_to_all(void)
+{
+	uint64_t all = (node_count < 64 ? 1ull << node_count : 0) - 1;
+
+	all_at = wh_now();
+	report_to(all & ~NODE_BIT(self_node), 0);
+}
+
+void cluster_report(const struct cluster_self *current)
+{
+	self = *current;
+	report_to_all();
+}
+
+static uint32_t apart(uint32_t a, uint32_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+static bool is_news(void)
+{
+	const struct load_report *r = &last[self_node];
+	uint64_t more = self.free_bytes > r->free_bytes ? self.free_bytes - r->free_bytes
+							: r->free_bytes - self.free_bytes;
+
+	return !r->magic || r->nmoves || moves_under_way() || r->balancing != self.balancing ||
+	       apart(r->load_milli, self.load_milli) >= NEWS_MILLI ||
+	       more > r->free_bytes / NEWS_PART;
 }
 
 static void hear_of_fences(const struct load_report *r)
@@ -170,6 +191,14 @@ static void on_datagram(void *arg, unsigned node, uint16_t port, const void *dat
 	if (news == DETECTOR_GHOST)
 		return;
 	last[node] = r;
+	/*
+	 * Who is new, or asks, is answered. And if our own beat is due soon, it is sent now: so the beats of all
+	 * nodes fall together, and a node wakes for all of them at once instead of for each.
+	 */
+	if (news != DETECTOR_SAME || r.asks)
+		report_to(NODE_BIT(node), 0);
+	else if (wh_now() - all_at >= self.beat_ms * SERVE_MS / 2)
+		report_to_all();
 	if (news != DETECTOR_SAME) {
 		serve_log("node %u is alive%s, incarnation %llu", node,
 			  news == DETECTOR_REBORN ? " again" : "",
@@ -189,7 +218,7 @@ void cluster_start(uint32_t node, uint32_t nodes)
 
 /* This node's incarnation is on its disk; init reads it and tells the kernel some time after we
  * have started. */
-static bool know_myself(uint32_t suspect_ms)
+static bool know_myself(void)
 {
 	struct wh_identity id;
 
@@ -198,24 +227,40 @@ static bool know_myself(uint32_t suspect_ms)
 	if (wh_identity(&id) || !id.incarnation)
 		return false;
 	own_incarnation = id.incarnation;
-	detector_init(&detector, self_node, own_incarnation, suspect_ms * SERVE_MS);
+	detector_init(&detector, self_node, own_incarnation, 0, 0);
 	return true;
 }
 
-void cluster_tick(const struct cluster_self *self, uint32_t suspect_ms)
+void cluster_away(uint64_t ns)
 {
-	uint64_t now = wh_now(), suspects;
+	if (own_incarnation)
+		detector_away(&detector, ns, wh_now());
+}
 
-	if (!know_myself(suspect_ms))
-		return;
-	detector.suspect_ns = suspect_ms * SERVE_MS;
+bool cluster_tick(const struct cluster_self *current)
+{
+	uint64_t now = wh_now(), suspects, overdue;
+	bool news;
+
+	if (!know_myself())
+		return false;
+	self = *current;
+	reporting = true;
+	detector.ask_ns = self.beat_ms * SERVE_MS * 5 / 4;
+	detector.suspect_ns = self.suspect_ms * SERVE_MS;
 	suspects = detector_tick(&detector, now);
+	overdue = detector_overdue(&detector, now);
 	detector.node[self_node].heard_ns = now;
 	for (uint32_t k = 1; k <= node_count; k++)
-		if (suspects >> (k - 1) & 1)
+		if (suspects & NODE_BIT(k))
 			serve_log("node %u is silent: suspected", k);
-	cluster_report(self);
+	news = is_news();
+	if (news || now - all_at >= self.beat_ms * SERVE_MS)
+		report_to_all();
+	else if (overdue)
+		report_to(0, overdue);
 	publish_all();
+	return news || overdue;
 }
 
 /* ---- questions ---- */
@@ -275,6 +320,7 @@ int cluster_fence(uint32_t node, char *why, size_t size)
 		return -EBUSY;
 	}
 	if (detector_fence(&detector, node, d->incarnation)) {
+		all_at = 0;
 		serve_log("incarnation %llu of node %u is dead, says the operator",
 			  (unsigned long long)d->incarnation, node);
 		read_offsets();

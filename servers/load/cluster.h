@@ -18,18 +18,22 @@
 struct cluster_self {
 	uint32_t load_milli, threshold_milli, balancing;
 	uint64_t free_bytes;
-	uint32_t settle_ms;
+	uint32_t settle_ms, beat_ms, suspect_ms;
 };
 
 /* Start listening. */
 void cluster_start(uint32_t node, uint32_t nodes);
 
-/* Time passed: judge who is silent, publish, and send a report to every node. Does nothing before
- * init has given this node its incarnation. */
-void cluster_tick(const struct cluster_self *self, uint32_t suspect_ms);
+/* Time passed: judge who is silent, publish, and send what is due: a report to every node, if there
+ * is something to say or the last one is a beat old; else one to those who are overdue. Does nothing
+ * before init has given this node its incarnation. False: all is quiet, there is no hurry. */
+bool cluster_tick(const struct cluster_self *current);
+
+/* This node itself was away for so long: see detector_away. */
+void cluster_away(uint64_t ns);
 
 /* Send a report now: a move has begun, which others must know before they choose the same node. */
-void cluster_report(const struct cluster_self *self);
+void cluster_report(const struct cluster_self *current);
 
 /* The other nodes as the policy wants them; `peers` has room for WH_MAX_NODES. Returns how many.
  * Moves of our own are counted by the caller. */

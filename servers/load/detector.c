@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "detector.h"
 
-void detector_init(struct detector *d, uint32_t self, uint64_t incarnation, uint64_t suspect_ns)
+void detector_init(struct detector *d, uint32_t self, uint64_t incarnation, uint64_t ask_ns,
+		   uint64_t suspect_ns)
 {
-	*d = (struct detector){.self = self, .suspect_ns = suspect_ns};
+	*d = (struct detector){.self = self, .ask_ns = ask_ns, .suspect_ns = suspect_ns};
 	d->node[self].state = WH_NODE_ALIVE;
 	d->node[self].incarnation = incarnation;
 }
@@ -41,6 +42,27 @@ uint64_t detector_tick(struct detector *d, uint64_t now)
 		suspects |= 1ull << (k - 1);
 	}
 	return suspects;
+}
+
+uint64_t detector_overdue(const struct detector *d, uint64_t now)
+{
+	uint64_t overdue = 0;
+
+	for (uint32_t k = 1; k <= WH_MAX_NODES; k++)
+		if (k != d->self && d->node[k].state == WH_NODE_ALIVE &&
+		    now - d->node[k].heard_ns >= d->ask_ns)
+			overdue |= 1ull << (k - 1);
+	return overdue;
+}
+
+void detector_away(struct detector *d, uint64_t ns, uint64_t now)
+{
+	for (uint32_t k = 1; k <= WH_MAX_NODES; k++) {
+		struct detected *n = &d->node[k];
+
+		if (n->heard_ns)
+			n->heard_ns += now - n->heard_ns < ns ? now - n->heard_ns : ns;
+	}
 }
 
 bool detector_fence(struct detector *d, uint32_t node, uint64_t incarnation)

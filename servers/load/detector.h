@@ -25,8 +25,9 @@ struct detected {
 };
 
 struct detector {
-	uint32_t self;				/* this node: always alive, never judged */
-	uint64_t suspect_ns;			/* silence after which a node is suspected */
+	uint32_t self;	     /* this node: always alive, never judged */
+	uint64_t ask_ns;     /* silence after which a node is asked for a report */
+	uint64_t suspect_ns; /* silence after which a node is suspected */
 	struct detected node[WH_MAX_NODES + 1]; /* by number, from 1 */
 };
 
@@ -37,7 +38,8 @@ enum detector_news {
 	DETECTOR_GHOST,	 /* a report of a dead incarnation: ignore it */
 };
 
-void detector_init(struct detector *d, uint32_t self, uint64_t incarnation, uint64_t suspect_ns);
+void detector_init(struct detector *d, uint32_t self, uint64_t incarnation, uint64_t ask_ns,
+		   uint64_t suspect_ns);
 
 /* A report came. node: 1..WH_MAX_NODES, not ourselves; incarnation > 0. */
 enum detector_news detector_report(struct detector *d, uint32_t node, uint64_t incarnation,
@@ -45,6 +47,14 @@ enum detector_news detector_report(struct detector *d, uint32_t node, uint64_t i
 
 /* Time passed. Returns the nodes that have just become suspect: bit (node - 1). */
 uint64_t detector_tick(struct detector *d, uint64_t now);
+
+/* The nodes that are alive and have been silent for so long that one had better ask: bit (node - 1).
+ * One lost report is no silence, and who is asked answers at once. */
+uint64_t detector_overdue(const struct detector *d, uint64_t now);
+
+/* This node was itself away, stopped or starved, for `ns` until `now`: what it did not hear meanwhile
+ * says nothing about the others. */
+void detector_away(struct detector *d, uint64_t ns, uint64_t now);
 
 /* `incarnation` of a node, and all before, are dead. True if that is news. */
 bool detector_fence(struct detector *d, uint32_t node, uint64_t incarnation);

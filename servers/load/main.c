@@ -19,6 +19,7 @@
 #include "settings.h"
 
 enum { PAGE = 4096, MAX_PROCS = 512, TEXT_MAX = 16384, REQUEST_MAX = 64 };
+#define AWAY_NS (500 * SERVE_MS) /* a timer that is so late is this node's doing, not the others' */
 
 static struct wh_identity identity;
 static struct load_settings settings;
@@ -35,6 +36,8 @@ static struct cluster_self myself(void)
 		.balancing = settings.balance,
 		.free_bytes = (counters.frames_free + counters.frames_cache) * PAGE,
 		.settle_ms = settings.settle_ms,
+		.beat_ms = settings.beat_ms,
+		.suspect_ms = settings.suspect_ms,
 	};
 }
 
@@ -119,16 +122,21 @@ static void decide(void)
 	state = decision.next;
 }
 
+/* A node with nothing to move and nobody to miss looks half as often. */
 static void tick(void *arg)
 {
 	struct cluster_self self;
+	uint64_t now = wh_now(), pause = settings.report_ms * SERVE_MS;
 
 	(void)arg;
-	serve_timer(&timer, wh_now() + settings.report_ms * SERVE_MS, tick, NULL);
+	if (now - timer.deadline > AWAY_NS)
+		cluster_away(now - timer.deadline);
+	serve_timer(&timer, now + pause, tick, NULL);
 	if (wh_counters(&counters) < 0)
 		return;
 	self = myself();
-	cluster_tick(&self, settings.suspect_ms);
+	if (!cluster_tick(&self) && self.load_milli < LOAD_ONE / 4)
+		serve_timer(&timer, now + 2 * pause, tick, NULL);
 	if (settings.balance && !cluster_outcast())
 		decide();
 }

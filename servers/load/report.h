@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The report that every load server sends to every other, a few times a second, in one UDP
- * datagram. Little endian, as it lies in memory. Reports may be lost, repeated or late: each one
+ * The report that every load server sends to every other, in one UDP datagram: a few times a
+ * second while what it says changes, and else once a second, so that it is known to live. Little endian, as it lies in memory. Reports may be lost, repeated or late: each one
  * says all that there is to say, and a `seq` not above the last one's is ignored.
  */
 #ifndef LOAD_REPORT_H
@@ -13,7 +13,7 @@
 
 #include "whimbrel.h"
 
-enum { REPORT_MAGIC = 0x57484c44, REPORT_VERSION = 1, REPORT_ROWS = 8 };
+enum { REPORT_MAGIC = 0x57484c44, REPORT_VERSION = 2, REPORT_ROWS = 8 };
 
 /* Load on its way from the sender to `node`. */
 struct report_move {
@@ -35,7 +35,8 @@ struct load_report {
 	uint64_t seq;		 /* grows by one with every report of an incarnation */
 	uint64_t free_bytes;
 	uint32_t load_milli, threshold_milli;
-	uint32_t balancing; /* 1: takes part, so it may be sent processes */
+	uint16_t balancing; /* 1: takes part, so it may be sent processes */
+	uint16_t asks;	    /* 1: the receiver is to answer with a report at once */
 	uint16_t nmoves, nfences;
 	struct report_move move[REPORT_ROWS];
 	struct report_fence fence[REPORT_ROWS];

@@ -20,7 +20,7 @@ static const struct param params[] = {
 #undef PARAM
 };
 
-enum { PARAMS = sizeof(params) / sizeof(params[0]), FEW_NODES = 12 };
+enum { PARAMS = sizeof(params) / sizeof(params[0]), FEW_NODES = 16 };
 
 static uint32_t *value_of(const struct load_settings *s, const struct param *p)
 {
@@ -33,7 +33,8 @@ void settings_init(struct load_settings *s, uint32_t nodes)
 		*value_of(s, &params[i]) = params[i].value;
 	if (nodes > FEW_NODES) {
 		s->report_ms = s->report_ms * nodes / FEW_NODES;
-		s->suspect_ms += 4 * s->report_ms;
+		s->beat_ms = s->beat_ms * nodes / FEW_NODES;
+		s->suspect_ms = s->suspect_ms * nodes / FEW_NODES;
 	}
 }
 

@@ -10,7 +10,7 @@
 
 struct load_settings {
 	struct load_params policy;
-	uint32_t balance, report_ms, suspect_ms, settle_ms, bar_ms;
+	uint32_t balance, report_ms, beat_ms, suspect_ms, settle_ms, bar_ms;
 };
 
 /* The defaults; with many nodes reports are rarer, since their number grows with the square. */

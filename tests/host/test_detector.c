@@ -25,7 +25,7 @@ static void silence(void)
 {
 	struct detector d;
 
-	detector_init(&d, 1, 7, 2000ull * MS);
+	detector_init(&d, 1, 7, 1000ull * MS, 2000ull * MS);
 	CHECK("self is alive from the start", d.node[1].state == WH_NODE_ALIVE);
 	CHECK("others are unknown",
 	      d.node[2].state == WH_NODE_UNKNOWN && detector_tick(&d, 99999ull * MS) == 0);
@@ -43,11 +43,31 @@ static void silence(void)
 	CHECK("self is never suspected", d.node[1].state == WH_NODE_ALIVE);
 }
 
+static void overdue(void)
+{
+	struct detector d;
+
+	detector_init(&d, 1, 7, 1000ull * MS, 2000ull * MS);
+	detector_report(&d, 2, 5, 100 * MS);
+	detector_report(&d, 3, 5, 900 * MS);
+	CHECK("who was just heard is not overdue", detector_overdue(&d, 1099ull * MS) == 0);
+	CHECK("who is silent for long is", detector_overdue(&d, 1100ull * MS) == 2);
+	CHECK("who is suspect is not asked any more",
+	      detector_tick(&d, 2100ull * MS) == 2 && detector_overdue(&d, 2100ull * MS) == 4);
+	detector_away(&d, 1500ull * MS, 2800ull * MS);
+	CHECK("time in which we were away ourselves does not count",
+	      detector_overdue(&d, 2800ull * MS) == 0 && detector_tick(&d, 4399ull * MS) == 0 &&
+		      detector_tick(&d, 4400ull * MS) == 4);
+	detector_away(&d, 1ull << 50, 4500ull * MS);
+	CHECK("nobody is heard in the future, and who never was stays so",
+	      d.node[3].heard_ns == 4500ull * MS && d.node[4].heard_ns == 0);
+}
+
 static void incarnations(void)
 {
 	struct detector d;
 
-	detector_init(&d, 1, 7, 2000ull * MS);
+	detector_init(&d, 1, 7, 1000ull * MS, 2000ull * MS);
 	detector_report(&d, 2, 5, 100 * MS);
 	CHECK("a restart fences what was before",
 	      detector_report(&d, 2, 6, 200 * MS) == DETECTOR_REBORN && d.node[2].fenced == 5);
@@ -111,7 +131,7 @@ static void random_history(void)
 	uint64_t now = 1, broken = 0, before;
 
 	srand(1);
-	detector_init(&d, 1, 1, 1000);
+	detector_init(&d, 1, 1, 500, 1000);
 	for (int i = 0; i < 200000; i++) {
 		uint32_t node = 2 + (uint32_t)rand() % 3;
 		uint64_t incarnation = 1 + (uint64_t)rand() % (2 + (uint64_t)i / 5000);
@@ -134,6 +154,7 @@ static void random_history(void)
 int main(void)
 {
 	silence();
+	overdue();
 	incarnations();
 	reports();
 	random_history();
