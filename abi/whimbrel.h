@@ -283,7 +283,7 @@ struct wh_restless {
 struct wh_counters {
 	uint64_t frames_total, frames_free,
 		frames_cache; /* 4 kB frames; cache = page cache, reclaimable */
-	uint64_t procs, stubs, fobjs, ofiles, pipes, regions, requests;
+	uint64_t procs, stubs, fobjs, ofiles, pipes, ptys, regions, requests;
 	uint64_t kmem_bytes; /* bytes in use of the kernel's own allocator */
 	uint64_t run_queue;  /* runnable user processes now */
 	uint64_t

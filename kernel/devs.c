@@ -167,11 +167,28 @@ static struct ofile *dev_list(u32 flags)
 		pseudo_list_add(&l, 'c', devices[i].ops.kind);
 	pseudo_list_add(&l, 'c', "tty");
 	pseudo_list_add(&l, 'c', "console");
+	pseudo_list_add(&l, 'c', "ptmx");
+	pseudo_list_add(&l, 'd', "pts");
 	pseudo_list_add(&l, 'l', "fd");
 	pseudo_list_add(&l, 'l', "stdin");
 	pseudo_list_add(&l, 'l', "stdout");
 	pseudo_list_add(&l, 'l', "stderr");
 	return pseudo_list_open(&l, "/dev", flags);
+}
+
+static struct ofile *pts_list(u32 flags)
+{
+	struct pseudo_list l;
+	if (!pseudo_list_begin(&l))
+		return NULL;
+	pty_list(&l);
+	return pseudo_list_open(&l, "/dev/pts", flags);
+}
+
+/* The files with a number at the end of their names: what follows "/dev/pts/", else NULL. */
+static const char *pts_name(const char *path)
+{
+	return !strncmp(path, "/dev/pts/", 9) ? path + 9 : NULL;
 }
 
 struct ofile *dev_open(const char *path, u32 flags, int *err)
@@ -180,14 +197,20 @@ struct ofile *dev_open(const char *path, u32 flags, int *err)
 	bool writes = (flags & O_ACCMODE) != O_RDONLY;
 	struct ofile *f = NULL;
 	*err = -ENOENT;
-	if (!*name) {
+	if (!*name || !strcmp(name, "/pts")) {
 		*err = writes ? -EISDIR : -ENOMEM;
-		return writes ? NULL : dev_list(flags);
+		f = writes ? NULL : *name ? pts_list(flags) : dev_list(flags);
+		*err = f ? 0 : *err;
+		return f;
 	}
 	name++;
 	const struct device *d = device_find(name);
 	if (!strcmp(name, "tty"))
 		return tty_open_controlling(flags, err);
+	if (!strcmp(name, "ptmx"))
+		return pty_open_master(flags, err);
+	if (pts_name(path))
+		return pty_open_slave(pts_name(path), flags, err);
 	if (!strcmp(name, "fd"))
 		return proc_open("/proc/self/fd", flags, err);
 	if (!strcmp(name, "console")) {
@@ -204,18 +227,39 @@ struct ofile *dev_open(const char *path, u32 flags, int *err)
 	return f;
 }
 
+/* Of those that have no row in `devices`; -1: none. */
+static int minor_of_terminal(const char *name)
+{
+	return !strcmp(name, "tty")	  ? 0
+	       : !strcmp(name, "console") ? 1
+	       : !strcmp(name, "ptmx")	  ? 2
+					  : -1;
+}
+
+/* What a terminal's attributes say of it, wherever it is (/proc/PID/fd). */
+void dev_terminal_name(const struct fs_attr *a, struct text *t)
+{
+	if (a->rdev >> 8 == PTS_MAJOR)
+		text_printf(t, "/dev/pts/%u", a->rdev & 0xff);
+	else
+		text_printf(t, "/dev/%s", a->rdev == RDEV(TTY_MAJOR, 2u) ? "ptmx" : "console");
+}
+
 int dev_stat(const char *path, struct fs_attr *a)
 {
 	const char *name = path + 4;
-	if (!*name) {
+	if (!*name || !strcmp(name, "/pts")) {
 		pseudo_attr(a, path, S_IFDIR | 0755);
 		return 0;
 	}
+	if (pts_name(path))
+		return pty_stat(pts_name(path), a);
 	name++;
 	const struct device *d = device_find(name);
-	if (d || !strcmp(name, "tty") || !strcmp(name, "console")) {
+	int minor = minor_of_terminal(name);
+	if (d || minor >= 0) {
 		pseudo_attr(a, name, S_IFCHR | (d ? d->mode : 0666));
-		a->rdev = d ? d->rdev : !strcmp(name, "tty") ? 0x500 : 0x501;
+		a->rdev = d ? d->rdev : RDEV(TTY_MAJOR, (u32)minor);
 		return 0;
 	}
 	if (!strncmp(name, "fd", 2) && (name[2] == 0 || name[2] == '/')) {

@@ -5,6 +5,7 @@
 #include "ipc.h"
 #include "proc.h"
 #include "signal.h"
+#include "tty.h"
 #include "usercopy.h"
 
 struct end {
@@ -30,7 +31,7 @@ u64 counters_ends(void)
 
 static bool is_stream(const struct ofile *f)
 {
-	return f->ops->cls == CLASS_PIPE || f->ops->cls == CLASS_TTY;
+	return f->ops->cls == CLASS_PIPE || tty_of_file(f);
 }
 
 bool end_possible(const struct ofile *f)

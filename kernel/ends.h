@@ -35,6 +35,8 @@ u64 counters_ends(void); /* ends that other nodes use */
 /* A far pipe or terminal. Takes over the reference, also on failure. */
 struct linux_iovec;
 struct ofile *far_open(struct fobj *end, u32 flags);
+/* The far terminal among current's descriptors whose device number is rdev, borrowed: /dev/pts/N means it. NULL: none. */
+struct ofile *far_terminal(u32 rdev);
 /* A far file: its contents are its own, only the offset is at home. */
 i64 far_read(struct ofile *f, const struct linux_iovec *v, u32 n);
 i64 far_write(struct ofile *f, const struct linux_iovec *v, u32 n);

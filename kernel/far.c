@@ -209,6 +209,16 @@ struct ofile *far_open(struct fobj *end, u32 flags)
 	return f;
 }
 
+struct ofile *far_terminal(u32 rdev)
+{
+	for (int fd = 0; fd < NOFILE; fd++) {
+		struct ofile *f = current->u->ofile[fd];
+		if (f && f->ops == &tty_ops && f->end->attr.rdev == rdev)
+			return f;
+	}
+	return NULL;
+}
+
 i64 far_flags(struct ofile *f, u32 mask, u32 set)
 {
 	struct fs_end_done d;

@@ -274,6 +274,13 @@ u32 ldisc_available(const struct ldisc *d)
 	return d->committed - d->read;
 }
 
+u32 ldisc_room(const struct ldisc *d)
+{
+	if (local(d, ICANON) && d->read == d->committed)
+		return LDISC_INPUT;
+	return LDISC_INPUT - 1 - MIN(d->end - d->read, LDISC_INPUT - 1u);
+}
+
 bool ldisc_readable(const struct ldisc *d)
 {
 	u32 want = 1;

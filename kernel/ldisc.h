@@ -68,6 +68,8 @@ int ldisc_input(struct ldisc *d, u8 c);
 /* Is there something to read (a whole line in canonical mode; else VMIN characters, at least one)? */
 bool ldisc_readable(const struct ldisc *d);
 u32 ldisc_available(const struct ldisc *d); /* characters a read could return now */
+/* Characters that can come now without one being lost for want of readers; an overlong line does lose its end. */
+u32 ldisc_room(const struct ldisc *d);
 /* At most one line in canonical mode. Only if ldisc_readable or in raw mode. 0 is an end of file
  * (^D). */
 size_t ldisc_read(struct ldisc *d, u8 *buf, size_t len);

@@ -219,8 +219,8 @@ void procfs_fd_target(const struct proc *p, int fd, struct text *t)
 		t->len += strlen(t->buf + t->len);
 	else if (dev_is_stateless(f))
 		text_printf(t, "/dev/%s", f->ops->kind);
-	else if (!strcmp(f->ops->kind, "tty"))
-		text_printf(t, "/dev/console");
+	else if (f->ops->cls == CLASS_TTY && !f->ops->stat(f, &a)) /* as below */
+		dev_terminal_name(&a, t);
 	else {
 		if (!f->fobj && f->ops->stat) /* in the kernel: does not block */
 			f->ops->stat(f, &a);

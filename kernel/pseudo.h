@@ -28,6 +28,9 @@ struct ofile *pseudo_list_open(struct pseudo_list *l, const char *path, u32 flag
 /* Attributes of something that is only in the kernel. */
 void pseudo_attr(struct fs_attr *a, const char *path, u32 mode);
 
+/* The name in /dev of the terminal that has these attributes. */
+void dev_terminal_name(const struct fs_attr *a, struct text *t);
+
 /* /n: one directory per node. */
 struct ofile *nodes_open(u32 flags, int *err);
 

@@ -5,6 +5,7 @@
 #include "lib.h"
 #include "proc.h"
 #include "sys_file.h"
+#include "tty.h"
 #include "usercopy.h"
 
 /* st_dev names the tree, so it is the same wherever the process runs. */
@@ -218,9 +219,12 @@ static i64 access_at(int dirfd, u64 name, u32 mode, bool effective)
 		}
 		err = tree_access(p->name, &q);
 	} else {
+		const struct fs_cred cred = fs_cred_effective();
 		err = path_stat(p, false, &a);
 		if (!err && mode & X_OK && !S_ISDIR(a.mode))
 			err = -EACCES;
+		if (!err && p->kind == PATH_DEV)
+			err = known_access(&a, &cred, mode);
 	}
 	kfree(p);
 	return MIN(err, 0);
@@ -245,6 +249,13 @@ i64 sys_faccessat2(const u64 *arg)
 
 /* ---- change ---- */
 
+static int set_terminal(u32 type, struct tty *t, u32 mode, u32 uid, u32 gid)
+{
+	return type == FS_CHMOD	  ? pty_chmod(t, mode)
+	       : type == FS_CHOWN ? pty_chown(t, uid, gid)
+				  : 0;
+}
+
 /* FS_CHMOD, FS_CHOWN, FS_UTIMES on a name. Devices and /proc answer that nothing was to be done. */
 static i64 set_at(u32 type, int dirfd, u64 name, struct fs_path req)
 {
@@ -260,7 +271,11 @@ static i64 set_at(u32 type, int dirfd, u64 name, struct fs_path req)
 		*WH_BODY(&m, struct fs_path) = req;
 		err = (int)fs_call(&m, p->name, PATH_CAP, WH_BULK_IN);
 	} else {
-		err = path_stat(p, false, &a);
+		struct tty *t = p->kind == PATH_DEV && !strncmp(p->name, "/dev/pts/", 9)
+					? pty_find(p->name + 9)
+					: NULL;
+		err = t ? set_terminal(type, t, req.mode, req.uid2, req.gid2)
+			: path_stat(p, false, &a);
 	}
 	kfree(p);
 	return MIN(err, 0);
@@ -272,6 +287,11 @@ static i64 set_fd(u32 type, int fd, struct fs_hold_set set)
 	struct wh_msg m;
 	if (!f)
 		return -EBADF;
+	if (tty_of_file(f))
+		return set_terminal(type == FS_FCHMOD	? FS_CHMOD
+				    : type == FS_FCHOWN ? FS_CHOWN
+							: type,
+				    tty_of_file(f), set.mode, set.uid, set.gid);
 	return f->fobj ? MIN(fobj_request(f->fobj, type, &set, &m), 0) : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "lib.h"
 #include "proc.h"
 #include "procctl.h"
+#include "tty.h"
 #include "usercopy.h"
 #include "vm_internal.h"
 
@@ -155,6 +156,7 @@ i64 wh_sys_counters(const u64 *arg)
 		.fobjs = counters_fobjs(),
 		.ofiles = counters_ofiles(),
 		.pipes = counters_pipes(),
+		.ptys = counters_ptys(),
 		.regions = region_count,
 		.requests = ipc_open_requests,
 		.kmem_bytes = kmem_in_use() - known_bytes() - idle_bytes(), /* what is in use */

@@ -80,7 +80,7 @@ def wait_sign(cluster, node, directory, name, seconds=30):
 
 
 # What must be the same before a process came and after it has gone (t_counters).
-HELD = ("procs", "stubs", "ofiles", "pipes", "regions", "fs_holds", "fs_locks", "fs_pending")
+HELD = ("procs", "stubs", "ofiles", "pipes", "ptys", "regions", "fs_holds", "fs_locks", "fs_pending")
 
 
 def counters(cluster, node):

@@ -15,7 +15,7 @@ def checks(text):
 
 
 @pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared", "t_event", "t_calls",
-                                     "t_timers", "t_threads", "t_threadsig", "t_futex"])
+                                     "t_timers", "t_pty", "t_threads", "t_threadsig", "t_futex"])
 def test_program(cluster, program):
     host = subprocess.run([f"{build_dir()}/user/test/{program}"], capture_output=True, text=True, timeout=60, check=False)
     assert host.returncode == 0, f"on the host, whose result is the normal one:\n{host.stdout}{host.stderr}"

@@ -24,6 +24,7 @@ static const struct field {
 	FIELD(fobjs),
 	FIELD(ofiles),
 	FIELD(pipes),
+	FIELD(ptys),
 	FIELD(regions),
 	FIELD(requests),
 	FIELD(kmem_bytes),
