@@ -36,6 +36,7 @@ static void read_options(void)
 	node_id.nodes = (u32)boot_option_int("nodes", 1);
 	node_id.skew_ns = boot_option_seconds("skew", 0);
 	node_id.drift_ppm = (i32)boot_option_int("drift", 0);
+	node_id.mtu = (u32)boot_option_int("mtu", 0);
 	node_id.views = boot_option_int("views", 1) != 0;
 	node_id.seed = (u64)boot_option_int("seed", 1);
 	views_on = node_id.views;

@@ -7,6 +7,7 @@
 #include "lwip/stats.h"
 #include "lwip/tcp.h"
 
+#include "cable.h"
 #include "msg_net.h"
 #include "nic.h"
 #include "serve.h"
@@ -41,26 +42,41 @@ static void protocol(struct text *t, const char *name, const struct stats_proto 
 	row(t, name, "bad_protocol", s->proterr + s->opterr);
 }
 
+static void card(struct text *t, const char *name, const struct nic_stats *n)
+{
+	row(t, name, "received", n->rx_frames);
+	row(t, name, "received_bytes", n->rx_bytes);
+	row(t, name, "sent", n->tx_frames);
+	row(t, name, "sent_bytes", n->tx_bytes);
+	row(t, name, "notifications", n->tx_kicks);
+	row(t, name, "interrupts", n->interrupts);
+	row(t, name, "bad", n->rx_bad);
+	row(t, name, "no_room", n->rx_no_room);
+	row(t, name, "buffers_held", n->rx_held);
+	row(t, name, "moved_small", n->rx_small);
+	row(t, name, "copied_in", n->rx_copied);
+	row(t, name, "copied_out", n->tx_copied);
+	row(t, name, "full", n->tx_full);
+}
+
 static void show_stats(const struct serve_ctl *c)
 {
 	static struct text t;
-	const struct nic_stats *n = nic_stats();
+	const struct cable_stats *l = cable_stats();
 	struct tcp_service_stats tcp;
 	struct udp_service_stats udp;
 
 	t.len = 0;
 	tcp_service_stats(&tcp);
 	udp_service_stats(&udp);
-	row(&t, "card", "received", n->rx_frames);
-	row(&t, "card", "received_bytes", n->rx_bytes);
-	row(&t, "card", "sent", n->tx_frames);
-	row(&t, "card", "sent_bytes", n->tx_bytes);
-	row(&t, "card", "bad", n->rx_bad);
-	row(&t, "card", "no_room", n->rx_no_room);
-	row(&t, "card", "buffers_held", n->rx_held);
-	row(&t, "card", "copied_in", n->rx_copied);
-	row(&t, "card", "copied_out", n->tx_copied);
-	row(&t, "card", "full", n->tx_full);
+	card(&t, "card", stack_card(0));
+	if (stack_card(1))
+		card(&t, "host_card", stack_card(1));
+	row(&t, "wire", "mode", l->mode);
+	row(&t, "wire", "epoch", l->epoch);
+	row(&t, "wire", "told", l->told);
+	row(&t, "wire", "bad_tail", l->bad_tail);
+	row(&t, "wire", "no_tail", l->no_tail);
 	protocol(&t, "link", &lwip_stats.link);
 	protocol(&t, "ip", &lwip_stats.ip);
 	protocol(&t, "icmp", &lwip_stats.icmp);

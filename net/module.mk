@@ -28,11 +28,11 @@ $(BUILD)/servers/net: $(NET_OBJS) $(LWIP_OBJS) $(BUILD)/servers/lib/libserver.a
 SERVERS += $(BUILD)/servers/net
 
 # The checksum and the copies are plain 8-byte moves: see servers/lib/wmem.h.
-$(BUILD)/net/port/port.o: UCFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
+$(BUILD)/net/port/port.o $(BUILD)/net/linksum.o: UCFLAGS += -fno-tree-vectorize -fno-tree-slp-vectorize
 
 # The same net server, client library and peers as processes of the host, under the sanitisers.
 HOSTNODE_SRC := tests/host/test_peer_net.c $(wildcard tests/host/hostnode/*.c) net/stack.c net/tcp.c net/listen.c \
-	net/udp.c net/reply.c net/stream.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c)
+	net/udp.c net/reply.c net/stream.c net/cable.c net/linksum.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c)
 HOSTNODE_OBJS := $(HOSTNODE_SRC:%.c=$(BUILD)/hostnode/%.o) $(LWIP_SRC:%.c=$(BUILD)/hostnode/lwip/%.o)
 HOSTNODE_FLAGS = $(HOSTCFLAGS) $(SANFLAGS) -Iabi -Iservers/lib -Itests/host/hostnode -include tests/host/hostnode/wh_host.h
 

@@ -2,6 +2,7 @@
 /* lwIP on our card and in our event loop. See stack.h. */
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lwip/init.h"
@@ -12,6 +13,7 @@
 #include "lwip/sys.h"
 #include "netif/ethernet.h"
 
+#include "cable.h"
 #include "nic.h"
 #include "serve.h"
 #include "stack.h"
@@ -30,9 +32,19 @@ enum {
 	RX_BUDGET = 128, /* frames between two looks at the clients */
 	JUNK_NS = 1 * SERVE_SEC,
 	FRAME_MIN = 42,
+	IP_SOURCE = 26, /* offsets in a frame */
+	IP_DEST = 30,
+	HOST_MTU = 1500,
+	MTU_MIN = 576 + LINK_TAIL_BYTES,
 };
 
-static struct netif netif;
+/* A card and lwIP's interface on it. */
+struct interface {
+	struct netif netif;
+	struct nic *nic; /* NULL: there is none */
+};
+
+static struct interface wire, host;
 static struct wh_identity self;
 static struct serve_timer tick_timer;
 static bool active;	     /* a frame came or went since the last tick */
@@ -68,6 +80,13 @@ bool stack_reachable(unsigned node)
 	return node >= 1 && node <= self.nodes && node != self.node;
 }
 
+const struct nic_stats *stack_card(unsigned index)
+{
+	struct nic *n = index == 0 ? wire.nic : host.nic;
+
+	return n ? nic_stats(n) : NULL;
+}
+
 int stack_errno(err_t err)
 {
 	switch (err) {
@@ -92,46 +111,91 @@ int stack_errno(err_t err)
 
 /* ---- the interface ---- */
 
-static err_t link_output(struct netif *n, struct pbuf *p)
+static err_t wire_output(struct netif *n, struct pbuf *p)
 {
 	(void)n;
 	active = true;
-	return nic_send(p);
+	return cable_send(p);
 }
 
 /* The Ethernet address follows from the IP address: nothing to resolve. */
-static err_t send_ip(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
+static err_t wire_send_ip(struct netif *n, struct pbuf *p, const ip4_addr_t *to)
 {
 	struct eth_addr dst = {{0x52, 0x54, 0, 0, 0, ip4_addr4(to)}};
 
 	return ethernet_output(n, p, (struct eth_addr *)n->hwaddr, &dst, ETHTYPE_IP);
 }
 
+static err_t host_output(struct netif *n, struct pbuf *p)
+{
+	(void)n;
+	active = true;
+	return nic_send(host.nic, p, NULL, 0);
+}
+
 static err_t init_netif(struct netif *n)
 {
 	n->name[0] = 'v';
 	n->name[1] = 'n';
-	n->mtu = NET_MTU;
 	n->hwaddr_len = ETH_HWADDR_LEN;
-	memcpy(n->hwaddr, (uint8_t[]){0x52, 0x54, 0, 0, 0, self.node}, ETH_HWADDR_LEN);
 	n->flags =
 		NETIF_FLAG_BROADCAST | NETIF_FLAG_ETHARP | NETIF_FLAG_ETHERNET | NETIF_FLAG_LINK_UP;
-	n->linkoutput = link_output;
-	n->output = send_ip;
+	if (n == &host.netif) {
+		n->mtu = HOST_MTU;
+		memcpy(n->hwaddr, nic_address(host.nic), ETH_HWADDR_LEN);
+		n->linkoutput = host_output;
+		n->output = etharp_output;
+	} else {
+		n->mtu = self.mtu - LINK_TAIL_BYTES;
+		memcpy(n->hwaddr, (uint8_t[]){0x52, 0x54, 0, 0, 0, self.node}, ETH_HWADDR_LEN);
+		n->linkoutput = wire_output;
+		n->output = wire_send_ip;
+		cable_start(n, wire.nic);
+	}
 	return ERR_OK;
 }
 
 /* lwIP looks at the headers before it looks at the length, so what cannot hold the smallest of them
  * (ARP; IP with an 8-byte payload) is dropped here. */
-static void input(struct pbuf *p)
+static void input(struct interface *i, struct pbuf *p)
+{
+	if (i->netif.input(p, &i->netif) != ERR_OK)
+		pbuf_free(p);
+}
+
+static bool long_enough(const struct pbuf *p)
 {
 	active = true;
-	if (p->len < FRAME_MIN) {
-		runts++;
+	runts += p->len < FRAME_MIN;
+	return p->len >= FRAME_MIN;
+}
+
+static void wire_input(void *arg, struct pbuf *p)
+{
+	(void)arg;
+	if (long_enough(p) && cable_accept(p))
+		input(&wire, p);
+	else
 		pbuf_free(p);
-		return;
-	}
-	if (netif.input(p, &netif) != ERR_OK)
+}
+
+static bool from_or_to_wire(const struct pbuf *p)
+{
+	static const uint8_t net[3] = {10, 0, 0};
+	const uint8_t *frame = p->payload;
+
+	return frame[12] == ETHTYPE_IP >> 8 && frame[13] == (ETHTYPE_IP & 0xff) &&
+	       (memcmp(frame + IP_SOURCE, net, sizeof(net)) == 0 ||
+		memcmp(frame + IP_DEST, net, sizeof(net)) == 0);
+}
+
+/* From the host nobody may speak as a node, or to what listens at the wire's address. */
+static void host_input(void *arg, struct pbuf *p)
+{
+	(void)arg;
+	if (long_enough(p) && !from_or_to_wire(p))
+		input(&host, p);
+	else
 		pbuf_free(p);
 }
 
@@ -171,8 +235,10 @@ static uint32_t junk_count(void)
 {
 	const struct stats_ *s = &lwip_stats;
 
-	return (uint32_t)nic_stats()->rx_bad + runts + s->link.drop + s->etharp.drop + s->ip.drop +
-	       s->icmp.drop + (s->udp.drop - s->udp.proterr) + (s->tcp.drop - s->tcp.proterr);
+	return (uint32_t)nic_stats(wire.nic)->rx_bad + (uint32_t)cable_stats()->bad_tail +
+	       (uint32_t)cable_stats()->no_tail + runts + s->link.drop + s->etharp.drop +
+	       s->ip.drop + s->icmp.drop + (s->udp.drop - s->udp.proterr) +
+	       (s->tcp.drop - s->tcp.proterr);
 }
 
 /* At most one line a second, whatever comes. */
@@ -206,6 +272,7 @@ static void tick(void *arg)
 		slow_at = now;
 		tcp_service_tick(now);
 	}
+	cable_tick(now);
 	log_junk(now);
 	serve_timer(&tick_timer, now + (tcp_busy() ? (uint64_t)FAST_NS : (uint64_t)IDLE_NS), tick,
 		    NULL);
@@ -215,44 +282,74 @@ static void tick(void *arg)
 
 /* Before sleeping: take what has come, let it go to the clients, send what they and lwIP made of
  * it. */
-static void poll_card(void)
+static void poll_cards(void)
 {
-	bool more = nic_poll(RX_BUDGET, input) == RX_BUDGET;
+	bool more = nic_poll(wire.nic, RX_BUDGET, wire_input, NULL) == RX_BUDGET;
 
+	if (host.nic)
+		more |= nic_poll(host.nic, RX_BUDGET, host_input, NULL) == RX_BUDGET;
 	tcp_service_deliver();
-	nic_flush();
+	nic_flush(wire.nic);
+	if (host.nic)
+		nic_flush(host.nic);
 	uint64_t soon = serve_now() + FAST_NS;
 
 	/* Datagrams need no clock. */
 	if (active && soon < tick_timer.deadline && tcp_busy())
 		serve_timer(&tick_timer, soon, tick, NULL);
-	if (more || !nic_sleep())
+	more |= !nic_sleep(wire.nic);
+	if (host.nic)
+		more |= !nic_sleep(host.nic);
+	if (more)
 		serve_again();
 }
 
-/* The loop is awake, that is all: poll_card does the rest. */
+/* The loop is awake, that is all: poll_cards does the rest. */
 static void on_wake(void)
 {
 }
 
+static void add(struct interface *i, const char *ip, const char *gateway)
+{
+	ip4_addr_t addr, mask, gw;
+
+	IP4_ADDR(&mask, 255, 255, 255, 0);
+	if (!ip4addr_aton(ip, &addr) || !ip4addr_aton(gateway, &gw) ||
+	    !netif_add(&i->netif, &addr, &mask, &gw, NULL, init_netif, ethernet_input))
+		serve_die("lwIP refuses the interface %s", ip);
+	netif_set_up(&i->netif);
+}
+
+static unsigned mtu_of_wire(void)
+{
+	unsigned mtu = self.mtu;
+
+	return mtu == 0 || mtu > NET_MTU_DEFAULT ? NET_MTU_DEFAULT : mtu < MTU_MIN ? MTU_MIN : mtu;
+}
+
 void stack_start(void)
 {
-	ip4_addr_t addr, mask, none;
+	char ip[16];
 
 	wh_identity(&self);
+	self.mtu = mtu_of_wire();
 	port_seed(self.seed ^ (uint64_t)self.node << 56 ^ wh_now());
 	port_heap = nic_memory(MEM_SIZE + 4096); /* lwIP's own bookkeeping lies in it too */
 	lwip_init();
-	addr = stack_addr(self.node);
-	IP4_ADDR(&mask, 255, 255, 255, 0);
-	IP4_ADDR(&none, 0, 0, 0, 0);
-	nic_start(on_wake);
-	if (!netif_add(&netif, &addr, &mask, &none, NULL, init_netif, ethernet_input))
-		serve_die("lwIP refuses the interface");
-	netif_set_default(&netif);
-	netif_set_up(&netif);
+	wire.nic = nic_open(0, NIC_LARGE_FRAMES, on_wake);
+	if (!wire.nic)
+		serve_die("no virtio network card");
+	host.nic = nic_open(1, NIC_SMALL_FRAMES, on_wake);
+	snprintf(ip, sizeof(ip), "10.0.0.%u", self.node);
+	add(&wire, ip, "0.0.0.0");
+	netif_set_default(&wire.netif);
+	if (host.nic) { /* QEMU's user-mode network */
+		add(&host, "10.0.2.15", "10.0.2.2");
+		netif_set_default(&host.netif);
+	}
 	slow_at = wh_now();
 	serve_timer(&tick_timer, slow_at + IDLE_NS, tick, NULL);
-	serve_idle(poll_card);
-	serve_log("node %u at 10.0.0.%u, mtu %u", self.node, self.node, NET_MTU);
+	serve_idle(poll_cards);
+	serve_log("node %u at %s, mtu %u%s", self.node, ip, self.mtu,
+		  host.nic ? "; the host's loopback at 10.0.2.2" : "");
 }

@@ -24,6 +24,10 @@ unsigned stack_self(void); /* this node */
 /* Is this a node that can be talked to: a node of this cluster, and not this one? */
 bool stack_reachable(unsigned node);
 
+/* Counters of the card on the cluster's wire (0), and of the one to the host (1): NULL without it. */
+struct nic_stats;
+const struct nic_stats *stack_card(unsigned index);
+
 /* As lwIP's error, so as errno. */
 int stack_errno(err_t err);
 

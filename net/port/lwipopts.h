@@ -5,7 +5,9 @@
 
 #include "port.h"
 
-#define NET_MTU 9000
+/* The cluster's wire: frames with headers, but our tail (cable.h) within, that lwIP can count. */
+#define NET_MTU_MAX	65521
+#define NET_MTU_DEFAULT 61488 /* segments of 15 pages */
 
 /* One thread, one loop. */
 #define NO_SYS		     1
@@ -17,44 +19,46 @@
 
 /* Memory. The heap holds what waits to be sent or acknowledged, and lies where the device can read
  * it. */
-#define MEM_ALIGNMENT		 8
-#define MEM_SIZE		 (2 * 1024 * 1024)
-#define LWIP_RAM_HEAP_POINTER	 port_heap
-#define LWIP_SUPPORT_CUSTOM_PBUF 1
-#define MEMP_NUM_PBUF		 64
-#define PBUF_POOL_SIZE		 8
-#define MEMP_NUM_UDP_PCB	 16
-#define MEMP_NUM_TCP_PCB	 400
-#define MEMP_NUM_TCP_PCB_LISTEN	 16
-#define MEMP_NUM_TCP_SEG	 4096
+#define MEM_ALIGNMENT		     8
+#define MEM_SIZE		     (4 * 1024 * 1024 - 8192)
+#define LWIP_RAM_HEAP_POINTER	     port_heap
+#define LWIP_SUPPORT_CUSTOM_PBUF     1
+#define PBUF_LINK_ENCAPSULATION_HLEN 12 /* NIC_HEADROOM */
+#define MEMP_NUM_PBUF		     64
+#define PBUF_POOL_SIZE		     8
+#define MEMP_NUM_UDP_PCB	     16
+#define MEMP_NUM_TCP_PCB	     400
+#define MEMP_NUM_TCP_PCB_LISTEN	     16
+#define MEMP_NUM_TCP_SEG	     8192
 
 /* A flat network without fragments. */
-#define LWIP_IPV4      1
-#define LWIP_IPV6      0
-#define LWIP_ARP       1
-#define ARP_QUEUEING   0
-#define LWIP_ICMP      1
-#define LWIP_RAW       0
-#define LWIP_UDP       1
-#define LWIP_TCP       1
-#define LWIP_DNS       0
-#define LWIP_DHCP      0
-#define LWIP_IGMP      0
-#define IP_FORWARD     0
-#define IP_REASSEMBLY  0
-#define IP_FRAG	       0
-#define LWIP_NETIF_API 0
+#define LWIP_IPV4		     1
+#define LWIP_IPV6		     0
+#define LWIP_ARP		     1
+#define ARP_QUEUEING		     0
+#define LWIP_ICMP		     1
+#define LWIP_RAW		     0
+#define LWIP_UDP		     1
+#define LWIP_TCP		     1
+#define LWIP_DNS		     0
+#define LWIP_DHCP		     0
+#define LWIP_IGMP		     0
+#define IP_FORWARD		     0
+#define IP_REASSEMBLY		     0
+#define IP_FRAG			     0
+#define LWIP_NETIF_API		     0
+#define LWIP_CHECKSUM_CTRL_PER_NETIF 1 /* cable.c: by what the wire may do */
 
 /* TCP: a window that covers the virtual wire, time-outs in units of 50 ms instead of 250. */
-#define TCP_MSS			   (NET_MTU - 40)
+#define TCP_MSS			   (NET_MTU_MAX - 48) /* at most: the interface decides */
 #define LWIP_WND_SCALE		   1
-#define TCP_RCV_SCALE		   3
-#define TCP_WND			   (256 * 1024)
-#define TCP_SND_BUF		   (256 * 1024)
-#define TCP_SND_QUEUELEN	   (2 * TCP_SND_BUF / TCP_MSS + 16)
+#define TCP_RCV_SCALE		   5
+#define TCP_WND			   (1024 * 1024)
+#define TCP_SND_BUF		   (1024 * 1024)
+#define TCP_SND_QUEUELEN	   2048
 #define TCP_OVERSIZE		   1024
 #define TCP_QUEUE_OOSEQ		   1
-#define TCP_OOSEQ_MAX_BYTES	   (128 * 1024)
+#define TCP_OOSEQ_MAX_BYTES	   TCP_WND
 #define TCP_LISTEN_BACKLOG	   1
 #define TCP_DEFAULT_LISTEN_BACKLOG 64
 #define LWIP_TCP_KEEPALIVE	   1

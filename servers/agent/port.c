@@ -132,7 +132,7 @@ static void port_init(unsigned k)
 
 void ports_init(void)
 {
-	if (virtio_find(&dev, VIRTIO_PCI_SERIAL) < 0)
+	if (virtio_find(&dev, VIRTIO_PCI_SERIAL, 0) < 0)
 		serve_die("no virtio-serial device");
 	virtio_negotiate(&dev, F_MULTIPORT | VIRTIO_F_EVENT_IDX);
 	if (!(dev.features & F_MULTIPORT))

@@ -218,7 +218,7 @@ static void stray_interrupt(void *arg, uint64_t bits)
 int blk_virtio_open(struct blkdev **dev, size_t arena)
 {
 	struct disk *d = &the_disk;
-	int err = virtio_find(&d->vio, VIRTIO_PCI_BLK);
+	int err = virtio_find(&d->vio, VIRTIO_PCI_BLK, 0);
 
 	if (err < 0)
 		return err;

@@ -36,7 +36,7 @@ static unsigned bdf_of(unsigned slot)
 	return slot << 3;
 }
 
-int virtio_find(struct virtio_dev *d, enum virtio_id id)
+int virtio_find(struct virtio_dev *d, enum virtio_id id, unsigned nth)
 {
 	for (unsigned slot = 0; slot < PCI_SLOTS; slot++) {
 		unsigned bdf = bdf_of(slot);
@@ -46,7 +46,8 @@ int virtio_find(struct virtio_dev *d, enum virtio_id id)
 			continue;
 		uint32_t bar = wh_pci_read(bdf, PCI_BAR0, 4);
 
-		if (!(bar & PCI_BAR_IS_IO)) /* not a transitional device */
+		if (!(bar & PCI_BAR_IS_IO) ||
+		    nth-- > 0) /* not a transitional device, or not that one */
 			continue;
 		wh_pci_write(bdf, PCI_COMMAND, 2,
 			     wh_pci_read(bdf, PCI_COMMAND, 2) | PCI_COMMAND_IO |
@@ -97,10 +98,13 @@ void virtio_start(struct virtio_dev *d)
 	outb(STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_DRIVER_OK, d->io + REG_STATUS);
 }
 
-void virtq_kick(struct virtq *q)
+bool virtq_kick(struct virtq *q)
 {
-	if (virtq_publish(q))
+	bool wanted = virtq_publish(q);
+
+	if (wanted)
 		outw(q->index, q->io + REG_QUEUE_NOTIFY);
+	return wanted;
 }
 
 unsigned virtio_isr(struct virtio_dev *d)

@@ -112,9 +112,9 @@ struct virtio_dev {
 	uint32_t features; /* what both sides agreed on */
 };
 
-/* Find the first device of that kind, enable its ports and bus mastering, reset it. -ENODEV if
- * there is none. */
-int virtio_find(struct virtio_dev *d, enum virtio_id id);
+/* Find device `nth` (from 0, in the order of their slots) of that kind, enable its ports and bus
+ * mastering, reset it. -ENODEV if there are not so many. */
+int virtio_find(struct virtio_dev *d, enum virtio_id id, unsigned nth);
 /* Agree on the features that both the device and `wanted` have. */
 void virtio_negotiate(struct virtio_dev *d, uint32_t wanted);
 /* Set up queue `index` with the size the device dictates. -ENOENT: the device has no such queue;
@@ -122,8 +122,8 @@ void virtio_negotiate(struct virtio_dev *d, uint32_t wanted);
 int virtio_queue_setup(struct virtio_dev *d, unsigned index, struct virtq *q);
 /* Driver is ready: after all queues are set up, before the first kick. */
 void virtio_start(struct virtio_dev *d);
-/* Publish what was added and ring the doorbell if the device wants that. */
-void virtq_kick(struct virtq *q);
+/* Publish what was added and ring the doorbell if the device wants that. True: it was rung. */
+bool virtq_kick(struct virtq *q);
 /*
  * Read and clear the interrupt status: bit 0 a queue moved, bit 1 the configuration changed, 0 not
  * ours (shared line). Call it before wh_irq_ack(): the line is level-triggered.

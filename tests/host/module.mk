@@ -20,6 +20,11 @@ $(BUILD)/tests/host/test_timerheap: tests/host/test_timerheap.c kernel/timerheap
 	@mkdir -p $(@D)
 	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Ikernel -MMD -o $@ $(filter %.c,$^)
 
+HOST_TESTS += $(BUILD)/tests/host/test_linksum
+$(BUILD)/tests/host/test_linksum: tests/host/test_linksum.c net/linksum.c
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; $(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) -Inet -MMD -o $@ $(filter %.c,$^)
+
 HOST_TESTS += $(BUILD)/tests/host/test_path
 $(BUILD)/tests/host/test_path: tests/host/test_path.c kernel/pathlex.c
 	@mkdir -p $(@D)

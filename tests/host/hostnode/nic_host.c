@@ -8,28 +8,42 @@
 #include "nic.h"
 #include "wh_host.h"
 
-enum { FRAME_MAX = 65536 };
+enum { FRAME_MAX = 65536 + NIC_TRAILER };
 
 struct frame {
 	struct pbuf_custom custom;
 	uint8_t data[];
 };
 
-static struct nic_stats stats;
+struct nic {
+	struct nic_stats stats;
+};
+
+static struct nic the_one;
 
 void *nic_memory(size_t bytes)
 {
 	return calloc(1, bytes);
 }
 
-void nic_start(void (*wake)(void))
+struct nic *nic_open(unsigned index, enum nic_size size, void (*wake)(void))
 {
+	(void)size;
 	(void)wake;
+	return index == 0 ? &the_one : NULL;
 }
 
-const struct nic_stats *nic_stats(void)
+const uint8_t *nic_address(const struct nic *n)
 {
-	return &stats;
+	static const uint8_t none[6];
+
+	(void)n;
+	return none;
+}
+
+const struct nic_stats *nic_stats(struct nic *n)
+{
+	return &n->stats;
 }
 
 static bool happens(uint32_t ppm)
@@ -37,14 +51,17 @@ static bool happens(uint32_t ppm)
 	return ppm > 0 && host_rand() % 1000000 < ppm;
 }
 
-err_t nic_send(struct pbuf *p)
+err_t nic_send(struct nic *nic, struct pbuf *p, const void *tail, unsigned trailer)
 {
 	static uint8_t buf[FRAME_MAX];
 	const struct host_faults *f = host_get_faults();
-	uint16_t n = pbuf_copy_partial(p, buf, p->tot_len, 0);
+	size_t n = pbuf_copy_partial(p, buf, p->tot_len, 0);
 
-	stats.tx_frames++;
-	stats.tx_bytes += n;
+	if (trailer > 0)
+		memcpy(buf + n, tail, trailer);
+	n += trailer;
+	nic->stats.tx_frames++;
+	nic->stats.tx_bytes += n;
 	if (happens(f->loss))
 		return ERR_OK;
 	if (happens(f->corrupt)) {
@@ -52,8 +69,10 @@ err_t nic_send(struct pbuf *p)
 			buf[host_rand() % n] ^= 1u << host_rand() % 8;
 	}
 	for (unsigned k = happens(f->dup) ? 2 : 1; k > 0; k--) {
-		if (send(host_wire(), buf, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			stats.tx_full++;
+		if (send(host_wire(), buf, n, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+			nic->stats.tx_full++;
+			return ERR_MEM; /* as a card whose queue is full */
+		}
 	}
 	return ERR_OK;
 }
@@ -63,7 +82,8 @@ static void free_frame(struct pbuf *p)
 	free(p);
 }
 
-unsigned nic_poll(unsigned budget, void (*input)(struct pbuf *p))
+unsigned nic_poll(struct nic *nic, unsigned budget, void (*input)(void *arg, struct pbuf *p),
+		  void *arg)
 {
 	static uint8_t buf[FRAME_MAX];
 	unsigned n = 0;
@@ -74,17 +94,25 @@ unsigned nic_poll(unsigned budget, void (*input)(struct pbuf *p))
 
 		memcpy(f->data, buf, len);
 		f->custom.custom_free_function = free_frame;
-		stats.rx_frames++;
-		input(pbuf_alloced_custom(PBUF_RAW, len, PBUF_REF, &f->custom, f->data, len));
+		nic->stats.rx_frames++;
+		input(arg, pbuf_alloced_custom(PBUF_RAW, len, PBUF_REF, &f->custom, f->data, len));
 	}
 	return n;
 }
 
-void nic_flush(void)
+void nic_flush(struct nic *n)
 {
+	(void)n;
 }
 
-bool nic_sleep(void)
+unsigned nic_unsent(struct nic *n)
 {
+	(void)n;
+	return 0;
+}
+
+bool nic_sleep(struct nic *n)
+{
+	(void)n;
 	return true;
 }

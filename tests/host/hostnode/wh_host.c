@@ -8,7 +8,11 @@
 
 #include "wh_host.h"
 
-enum { REQUESTS = 1024, QUEUE = 4096 };
+enum {
+	REQUESTS = 1024,
+	QUEUE = 4096,
+	HOST_MTU = 9000 /* a socket of the host holds a window of these */
+};
 
 /* An open request of the test's client half to the net server half. */
 struct request {
@@ -30,8 +34,11 @@ static struct host_faults faults;
 
 void host_node(unsigned node, unsigned nodes, uint64_t incarnation, int fd, uint64_t seed)
 {
-	self = (struct wh_identity){
-		.node = node, .nodes = nodes, .incarnation = incarnation, .seed = seed};
+	self = (struct wh_identity){.node = node,
+				    .nodes = nodes,
+				    .incarnation = incarnation,
+				    .seed = seed,
+				    .mtu = HOST_MTU};
 	wire = fd;
 	rng = seed * 0x9e3779b97f4a7c15ull + node;
 }
