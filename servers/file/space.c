@@ -58,6 +58,8 @@ void fs_expect_blocks(struct fs *fs, unsigned n)
 	fs->expected = n;
 }
 
+enum { FREED_ROOM = 256 }; /* runs */
+
 void fs_free_block(struct fs *fs, uint64_t blk)
 {
 	struct freed_run *last = fs->freed_runs ? &fs->freed[fs->freed_runs - 1] : NULL;
@@ -67,7 +69,7 @@ void fs_free_block(struct fs *fs, uint64_t blk)
 		last->len++;
 	} else {
 		if (fs->freed_runs == fs->freed_room) {
-			unsigned room = fs->freed_room ? 2 * fs->freed_room : 256;
+			unsigned room = fs->freed_room ? 2 * fs->freed_room : FREED_ROOM;
 			struct freed_run *more = realloc(fs->freed, room * sizeof(*more));
 
 			if (!more) {
@@ -103,4 +105,9 @@ void fs_release_freed(struct fs *fs)
 	}
 	fs->freed_runs = 0;
 	fs->freed_blocks = 0;
+	if (fs->freed_room > FREED_ROOM) { /* a rare large removal must not cost memory for ever */
+		free(fs->freed);
+		fs->freed = NULL;
+		fs->freed_room = 0;
+	}
 }

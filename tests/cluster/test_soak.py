@@ -22,6 +22,12 @@ SLACK_REGIONS = 16  # and what the malloc of the servers maps for theirs
 WORKLOADS = ["nbody --steps 6000", "montecarlo --paths 30000", "solve --systems 4", "touchmem --rounds 3000"]
 
 
+def servers(c, node):
+    """Regions and resident pages of every process that is there now: who has grown, should anything."""
+    rows = c.sh(node, "for p in /proc/[0-9]*; do echo $(cat $p/comm) $(wc -l <$p/maps) $(cut -d' ' -f2 $p/statm); done")
+    return {name: f"{regions} regions, {pages} pages" for name, regions, pages in (row.split() for row in rows.splitlines() if row.count(" ") == 2)}
+
+
 class Soak:
     def __init__(self, c, seconds):
         self.c, self.end = c, time.monotonic() + seconds
@@ -47,6 +53,8 @@ class Soak:
             if time.monotonic() - said > 60:
                 said = time.monotonic()
                 print(f"{self.end - said:5.0f} s left: {self.rounds}", flush=True)
+                for k in (1, 2):
+                    print(f"        node {k}: {servers(self.c, k)}", flush=True)
         for t in threads:
             t.join()
         if self.failure:
@@ -93,6 +101,8 @@ def check_soak(c, seconds):
                                   "mkdir -p soak && cp -r /bin/busybox soak/ && cmp /bin/busybox soak/busybox && rm -r soak"),
         "processes": lambda: sure(2, "t_abuse", "reap", "--procs", 200),
     }
+    for k in (1, 2):  # t_fuzz leaves files of odd names behind: the file server's cache of inodes gets as full now as it may
+        sure(k, "sh", "-c", "mkdir /tmp/full && cd /tmp/full && for i in $(seq 700); do : >$i; done && ls -l >/dev/null")
     warm = Soak(c, min(20, seconds / 4))
     warm.run(jobs)  # what is made once is made now
     time.sleep(2)
