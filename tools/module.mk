@@ -17,6 +17,14 @@ $(BUILD)/tools/%.o: tools/%.c
 	@mkdir -p $(@D)
 	$(HOSTCC) $(TOOL_CFLAGS) -MMD -c -o $@ $<
 
+#   make switchbench  what the network switch alone can carry
+switchbench: $(BUILD)/host/switch_load $(BUILD)/host/switch
+	$^
+$(BUILD)/host/switch_load: $(BUILD)/tools/bench/switch_load.o
+	@mkdir -p $(@D)
+	$(HOSTCC) $(TOOL_CFLAGS) -o $@ $^
+.PHONY: switchbench
+
 # The root image and the boot CD. SERVERS, PROGRAMS and IMAGE_FILES (pairs FILE:PATH-IN-THE-IMAGE) are complete only when
 # every module.mk has been read, hence recursive variables and second expansion.
 IMAGE_SIZE ?= 256M
