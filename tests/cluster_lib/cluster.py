@@ -23,6 +23,7 @@ class Cluster:
         self.n = n
         self.up_seconds = 0.0
         self.broken = None  # why it did not come up
+        self.prefix = []  # a command that runs run-qemu.sh
         self.options = [*options, "--direct"] if direct else list(options)
 
     def verb(self, *args, timeout=120, ok=True, **kw):
@@ -30,7 +31,7 @@ class Cluster:
         env = dict(os.environ, WHIMBREL_RUN=self.run_dir, BUILD=str(build_dir()))
         if "input" not in kw:
             kw.setdefault("stdin", subprocess.DEVNULL)
-        r = subprocess.run([f"{ROOT}/run-qemu.sh", *map(str, args)], env=env, timeout=timeout,
+        r = subprocess.run([*self.prefix, f"{ROOT}/run-qemu.sh", *map(str, args)], env=env, timeout=timeout,
                            capture_output=True, **kw)
         if ok and r.returncode != 0:
             raise Failed(f"{' '.join(map(str, args))}: exit status {r.returncode}\n"

@@ -12,7 +12,7 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 OUT=${WHIMBREL_RUN:-${BUILD:-build}/bench}
 cd "$ROOT"
 WHIMBREL_RUN=$OUT/node # of the cluster of one node; removed at the end
-for part in common packages node up commands; do
+for part in common packages bridge node net up commands; do
 	# shellcheck source=/dev/null
 	. "tools/cluster/$part.sh"
 done

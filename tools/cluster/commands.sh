@@ -90,7 +90,7 @@ cmd_resume() {
 cmd_status() {
 	local k state up=0
 	conf_load
-	for ((k = 1; k <= N; k++)); do
+	for k in "${MINE[@]}"; do
 		state=down
 		if node_running "$k"; then
 			state=$(monitor "$k" info status 2>/dev/null | tr -d '\r' | sed -n 's/^VM status: //p')
@@ -105,13 +105,15 @@ cmd_status() {
 		fi
 		printf 'node %-3s %-26s %s\n' "$k" "${state:-unknown}" "$(node_cmdline "$k")"
 	done
-	if switch_running; then
+	if [ -n "$BRIDGE" ]; then
+		echo "bridge   $BRIDGE"
+	elif switch_running; then
 		echo "switch   running"
 	else
 		echo "switch   down: no node hears another; ./run-qemu.sh net restart brings it back"
 		up=0
 	fi
-	[ $up = "$N" ]
+	[ $up = ${#MINE[@]} ]
 }
 
 # Ends exactly the processes recorded in the run directory, then removes it.
@@ -128,6 +130,9 @@ cmd_down() {
 	done
 	for ((k = 1; k <= N; k++)); do end_process "$RUN/$k.pid" qemu-system-x86; done
 	end_process "$RUN/switch.pid" switch
+	if [ -n "$BRIDGE" ]; then
+		for k in "${MINE[@]}"; do bridge_unplug "$k"; done
+	fi
 	rm -rf "$RUN"
 }
 

@@ -26,6 +26,17 @@ say() { echo "run-qemu: $*" >&2; }
 progress() {
 	if [ -t 2 ]; then printf '\r\033[K%s' "$*" >&2; fi
 }
+# The same where there may be no terminal: there, a line every 2 s. PROGRESS_START: in us, when it began.
+progress_since() {
+	local now=${EPOCHREALTIME/./} seconds
+	seconds=$(((now - PROGRESS_START) / 100000))
+	if [ -t 2 ]; then
+		progress "$*, $((seconds / 10)).$((seconds % 10)) s"
+	elif ((now - ${PROGRESS_SAID:-$PROGRESS_START} >= 2000000)); then
+		PROGRESS_SAID=$now
+		say "$*, $((seconds / 10)).$((seconds % 10)) s"
+	fi
+}
 progress_end() {
 	if [ -t 2 ]; then printf '\r\033[K' >&2; fi
 }
@@ -64,9 +75,9 @@ end_process() {
 	rm -f "$1"
 }
 
-# The running cluster's settings: N DIRECT MEM SEED VIEWS MIPS GDB LOG_WRITES DISK_ERRORS SKEW[] DRIFT[].
+# The running cluster's settings: N MINE[] BRIDGE MTU DIRECT MEM SEED VIEWS MIPS GDB LOG_WRITES DISK_ERRORS SKEW[] DRIFT[].
 declare -A SKEW=() DRIFT=()
-conf_save() { declare -p N DIRECT MEM SEED VIEWS MIPS GDB LOG_WRITES DISK_ERRORS SKEW DRIFT >"$RUN/cluster.conf"; }
+conf_save() { declare -p N MINE BRIDGE MTU DIRECT MEM SEED VIEWS MIPS GDB LOG_WRITES DISK_ERRORS SKEW DRIFT >"$RUN/cluster.conf"; }
 conf_load() {
 	[ -f "$RUN/cluster.conf" ] || die "no cluster in $RUN; start one with ./run-qemu.sh up"
 	# declare in a function is local, hence -g.
@@ -78,13 +89,18 @@ conf_load() {
 want_node() {
 	[[ ${1:-} =~ ^[0-9]+$ ]] || die "want the number of a node, not '${1:-}'"
 	((10#$1 >= 1 && 10#$1 <= N)) || die "no node $1; this cluster has nodes 1 to $N"
+	[[ " ${MINE[*]} " == *" $1 "* ]] || die "node $1 is on another host; here are ${MINE[*]}"
 }
 want_running() {
 	want_node "$1"
 	node_running "$1" || die "node $1 is not running; start it with ./run-qemu.sh restart $1"
 }
 
+want_switch() {
+	[ -z "$BRIDGE" ] || die "the nodes hang on the bridge $BRIDGE, not on a switch of ours: what happens there, tc and tcpdump say"
+}
 switch_ask() {
+	want_switch
 	switch_running || die "the switch is not running, so no node hears another; ./run-qemu.sh net restart brings it back"
 	"$HOST/ask" switch "$RUN/sw-ctl.sock" "$@"
 }

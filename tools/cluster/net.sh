@@ -72,6 +72,7 @@ cmd_net() {
 		return
 	fi
 	conf_load
+	want_switch
 	case $1 in
 	restart) net_restart ;;
 	partition | heal | stats | show | seed) switch_ask "$@" ;;

@@ -7,11 +7,15 @@ node_cmdline() {
 	local k=$1 line="node=$1 nodes=$N seed=$SEED views=$VIEWS"
 	[ -z "${SKEW[$k]:-}" ] || line+=" skew=${SKEW[$k]}"
 	[ -z "${DRIFT[$k]:-}" ] || line+=" drift=${DRIFT[$k]}"
+	[ -z "$MTU" ] || line+=" mtu=$MTU"
 	echo "$line"
 }
 
+# All disks begin as the same empty overlay.
 node_disk() {
-	qemu-img create -q -f qcow2 -b "$RUN/root.img" -F raw "$RUN/$1.qcow2" || die "cannot make node $1's disk in $RUN"
+	[ -f "$RUN/empty.qcow2" ] || qemu-img create -q -f qcow2 -b "$RUN/root.img" -F raw "$RUN/empty.qcow2" ||
+		die "cannot make a disk in $RUN"
+	cp --sparse=always "$RUN/empty.qcow2" "$RUN/$1.qcow2" || die "cannot make node $1's disk in $RUN"
 }
 
 # What a disk is to QEMU: an overlay over the common image. --disk-errors puts a filter over it that fails as its file says, and
@@ -42,9 +46,23 @@ node_disk_args() {
 	DISK_ARGS+=(-device "virtio-blk-pci,drive=$top,werror=report,rerror=report,disable-modern=on,addr=4")
 }
 
+# QEMU takes 2^shift ns per instruction, which makes 1000 / 2^shift million a second.
+MIPS_BY_SHIFT=(1000 500 250 125 62 31 15 7 3)
+mips_shift() {
+	local s
+	for s in "${!MIPS_BY_SHIFT[@]}"; do
+		[ "${MIPS_BY_SHIFT[$s]}" != "$1" ] || echo "$s"
+	done
+}
+
 node_start() {
-	local k=$1 p shift_n
+	local k=$1 p wire
 	node_disk_args "$k"
+	wire="stream,id=n0,server=on,addr.type=unix,addr.path=$RUN/nic-$k.sock"
+	if [ -n "$BRIDGE" ]; then
+		bridge_plug "$k"
+		wire="tap,id=n0,ifname=$(bridge_tap "$k"),script=no,downscript=no"
+	fi
 	local args=(
 		-name "whimbrel-$k" -M pc -nodefaults -no-user-config -accel tcg -cpu "qemu64,+smep,+smap,+umip"
 		-m "$MEM" -display none -no-reboot -daemonize -pidfile "$RUN/$k.pid"
@@ -52,7 +70,7 @@ node_start() {
 		-serial chardev:com1
 		-chardev "file,id=klog,path=$RUN/kernel-$k.log,append=on" -device isa-debugcon,iobase=0xe9,chardev=klog
 		-chardev "socket,id=mon,path=$RUN/$k.mon,server=on,wait=off" -mon chardev=mon,mode=readline
-		-netdev "stream,id=n0,server=on,addr.type=unix,addr.path=$RUN/nic-$k.sock" # the switch calls it
+		-netdev "$wire" # the switch calls it
 		-device "virtio-net-pci,netdev=n0,mac=$(printf '52:54:00:00:00:%02x' "$k"),disable-modern=on,romfile=,addr=3"
 		"${DISK_ARGS[@]}"
 		-device "virtio-serial-pci,id=vs,max_ports=$((AGENT_PORTS + 1)),disable-modern=on,addr=5"
@@ -67,11 +85,7 @@ node_start() {
 		args+=(-drive "if=none,id=cd,media=cdrom,readonly=on,format=raw,file=$RUN/whimbrel.iso"
 			-device ide-cd,drive=cd,bootindex=0 -smbios "type=1,serial=$(node_cmdline "$k")")
 	fi
-	if [ -n "$MIPS" ]; then
-		# 1000 / 2^shift million instructions per second: the nearest that QEMU has.
-		shift_n=$(awk -v m="$MIPS" 'BEGIN { s = int(log(1000 / m) / log(2) + 0.5); print (s < 0 ? 0 : s > 10 ? 10 : s) }')
-		args+=(-icount "shift=$shift_n,align=on,sleep=on")
-	fi
+	[ -z "$MIPS" ] || args+=(-icount "shift=$(mips_shift "$MIPS"),align=on,sleep=on")
 	[ "$GDB" = 0 ] || args+=(-gdb "unix:$RUN/$k.gdb,server=on,wait=off")
 	rm -f "$RUN/$k.pid"
 	if ! qemu-system-x86_64 "${args[@]}" >"$RUN/qemu-$k.log" 2>&1; then

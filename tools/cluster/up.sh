@@ -3,13 +3,16 @@
 # up: from the sources to a cluster whose nodes see each other. Sourced by run-qemu.sh.
 
 up_options() {
-	N=3 DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' BUILD_FIRST=1
+	N=3 MINE=() BRIDGE='' MTU='' DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' BUILD_FIRST=1
 	while [ $# -gt 0 ]; do
 		case $1 in
-		-n | --mem | --seed | --mips | --pcap | --skew | --drift | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
+		-n | --mine | --bridge | --mtu | --mem | --seed | --mips | --pcap | --skew | --drift | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
 		esac
 		case $1 in
 		-n) N=$2; shift ;;
+		--mine) IFS=, read -r -a MINE <<<"$2"; shift ;;
+		--bridge) BRIDGE=$2; shift ;;
+		--mtu) MTU=$2; shift ;;
 		--direct) DIRECT=1 ;;
 		--mem) MEM=$2; shift ;;
 		--seed) SEED=$2; shift ;;
@@ -37,9 +40,19 @@ up_options() {
 	[[ $N =~ ^[0-9]+$ && $N -ge 1 && $N -le $MAX_NODES ]] || die "-n wants 1 to $MAX_NODES nodes"
 	[[ $MEM =~ ^[0-9]+[MG]$ ]] || die "--mem wants a size, as in --mem 64M"
 	[[ $SEED =~ ^[0-9]+$ ]] || die "--seed wants a number"
-	[[ -z $MIPS || $MIPS =~ ^[0-9]+$ && $MIPS -ge 1 ]] || die "--mips wants a number"
+	[[ -z $MIPS || -n $(mips_shift "$MIPS") ]] ||
+		die "--mips wants one of ${MIPS_BY_SHIFT[*]}: QEMU knows powers of two of 1000 million instructions per second, rounded down here"
+	[[ -z $MTU || $MTU =~ ^[0-9]+$ ]] || die "--mtu wants a number of bytes"
 	[[ -z $DISK_ERRORS || -f $DISK_ERRORS ]] || die "--disk-errors wants a file of blkdebug rules, not '$DISK_ERRORS'"
 	local k
+	[ ${#MINE[@]} = 0 ] || [ -n "$BRIDGE" ] || die "--mine wants --bridge too: without it there is no way to the other nodes"
+	if [ ${#MINE[@]} = 0 ]; then
+		for ((k = 1; k <= N; k++)); do MINE+=("$k"); done
+	fi
+	for k in "${MINE[@]}"; do
+		[[ $k =~ ^[1-9][0-9]*$ && $k -le $N ]] || die "--mine wants numbers of nodes from 1 to $N, as in --mine 1,2"
+	done
+	[ -z "$BRIDGE" ] || bridge_options
 	for k in "${!SKEW[@]}" "${!DRIFT[@]}"; do ((k >= 1 && k <= N)) || die "--skew or --drift for node $k of $N"; done
 }
 
@@ -70,29 +83,33 @@ up_prepare() {
 
 # Start all nodes, few at a time: firmware and GRUB are busy, and all nodes at once would only wait for each other.
 up_boot() {
-	local k busy j limit
+	local k j limit started=0 early=()
 	limit=$(nproc)
-	for ((k = 1; k <= N; k++)); do
+	for k in "${MINE[@]}"; do
 		while :; do
-			busy=0
-			for ((j = 1; j < k; j++)); do
-				node_in_kernel "$j" && continue
-				node_check_alive "$j"
-				busy=$((busy + 1))
+			for j in "${!early[@]}"; do
+				if node_in_kernel "$j"; then
+					unset "early[$j]"
+				else
+					node_check_alive "$j"
+				fi
 			done
-			((busy < limit)) && break
+			((${#early[@]} < limit)) && break
 			sleep 0.02
 		done
-		progress "booting: node $k of $N"
+		started=$((started + 1))
+		progress_since "up: $started of ${#MINE[@]} nodes started"
 		node_disk "$k"
 		node_start "$k"
+		early[k]=1
 	done
 }
 
 up_wait_agents() {
-	local k tries
-	for ((k = 1; k <= N; k++)); do
-		progress "booting: $((k - 1)) of $N nodes answer"
+	local k tries answer=0
+	for k in "${MINE[@]}"; do
+		progress_since "up: ${#MINE[@]} nodes started, $answer answer"
+		answer=$((answer + 1))
 		for ((tries = 0; ; tries++)); do
 			node_exec "$k" -t 5 exec true 2>"$RUN/wait.log" </dev/null && break
 			node_check_alive "$k"
@@ -105,38 +122,44 @@ up_wait_agents() {
 	done
 }
 
-# Every node sees every node.
+# Every node sees every node of this host.
 up_wait_views() {
-	local k seen tries
-	for ((k = 1; k <= N; k++)); do
+	local k seen tries all=0 mine=" ${MINE[*]} "
+	for k in "${MINE[@]}"; do
 		for ((tries = 0; ; tries++)); do
-			seen=$(node_exec "$k" exec nodes 2>"$RUN/wait.log" </dev/null | grep -cw alive || true)
-			[ "$seen" != "$N" ] || break
-			progress "node $k sees $seen of $N nodes"
+			seen=$(node_exec "$k" exec nodes 2>"$RUN/wait.log" </dev/null |
+				awk -v mine="$mine" '$2 == "alive" && index(mine, " " $1 " ") { n++ } END { print n + 0 }')
+			progress_since "up: ${#MINE[@]} nodes answer, $all see all, node $k sees $seen"
+			[ "$seen" != ${#MINE[@]} ] || break
 			node_check_alive "$k"
-			[ $tries -lt 150 ] || { cat "$RUN/wait.log" >&2; die "node $k sees only $seen of $N nodes; try ./run-qemu.sh exec $k -- nodes"; }
+			[ $tries -lt 150 ] || {
+				progress_end
+				cat "$RUN/wait.log" >&2
+				die "node $k sees only $seen of ${#MINE[@]} nodes; try ./run-qemu.sh exec $k -- nodes"
+			}
 			sleep 0.2
 		done
+		all=$((all + 1))
 	done
 }
 
 cmd_up() {
-	local start
+	local took
 	up_options "$@"
 	[ $BUILD_FIRST = 0 ] || cmd_build
 	up_prepare
-	start=$(date +%s%N)
-	switch_start
+	PROGRESS_START=${EPOCHREALTIME/./}
+	[ -n "$BRIDGE" ] || switch_start
 	[ -z "$PCAP" ] || switch_ask pcap start "$PCAP"
 	up_boot
 	up_wait_agents
 	up_wait_views
 	progress_end
-	printf -v took '%d.%d s' $((($(date +%s%N) - start) / 1000000000)) $((($(date +%s%N) - start) / 100000000 % 10))
-	say "$N nodes up in $took. Next:"
+	took=$(((${EPOCHREALTIME/./} - PROGRESS_START) / 100000))
+	say "${#MINE[@]} nodes up in $((took / 10)).$((took % 10)) s. Next:"
 	cat >&2 <<EOF
-  ./run-qemu.sh exec 1 -- nodes      the nodes as node 1 sees them
-  ./run-qemu.sh console 1            a shell on node 1 (Ctrl-] leaves)
+  ./run-qemu.sh exec ${MINE[0]} -- nodes      the nodes as node ${MINE[0]} sees them
+  ./run-qemu.sh console ${MINE[0]}            a shell on node ${MINE[0]} (Ctrl-] leaves)
   ./run-qemu.sh status | down        how they are | end them
 EOF
 }
