@@ -67,22 +67,25 @@ static void say(enum link_type type)
 
 /* Whoever is not the switch may claim to be: what it can win is that TCP's own weak sum is not
  * looked at. Services do not depend on it. */
-static void told(const struct pbuf *p)
+bool cable_told(const struct pbuf *p)
 {
 	const uint8_t *frame = p->payload;
 	struct link_msg m;
 
+	if (p->len < ETHER_BYTES || be16(frame + ETHER_TYPE) != LINK_ETHERTYPE)
+		return false;
 	if (p->len < ETHER_BYTES + sizeof(m) || memcmp(frame + 6, switch_address, 6) != 0)
-		return;
+		return true;
 	memcpy(&m, frame + ETHER_BYTES, sizeof(m));
 	if (m.magic != LINK_MAGIC || m.type != LINK_TELL || m.mode < LINK_CLEAN ||
 	    m.mode > LINK_OPEN)
-		return;
+		return true;
 	stats.told++;
 	stats.epoch = m.epoch;
 	if (m.mode != stats.mode)
 		go_by(m.mode);
 	say(LINK_ACK);
+	return true;
 }
 
 void cable_tick(uint64_t now)
@@ -132,13 +135,8 @@ err_t cable_send(struct pbuf *p)
 bool cable_accept(const struct pbuf *p)
 {
 	const uint8_t *frame = p->payload;
-	unsigned type = be16(frame + ETHER_TYPE);
 
-	if (type == LINK_ETHERTYPE) {
-		told(p);
-		return false;
-	}
-	if (stats.mode == LINK_CLEAN || type != ETHERTYPE_IP4)
+	if (stats.mode == LINK_CLEAN || be16(frame + ETHER_TYPE) != ETHERTYPE_IP4)
 		return true;
 	struct link_tail tail = {0};
 	size_t end = ETHER_BYTES + be16(frame + IP_LENGTH);

@@ -32,8 +32,10 @@ void cable_start(struct netif *n, struct nic *nic);
 /* Send a frame, with a tail if the wire asks for one. */
 err_t cable_send(struct pbuf *p);
 
-/* May the stack have this frame, of at least the smallest headers' size? Otherwise it is dropped,
- * or was for us; the pbuf stays the caller's. */
+/* Was this frame the switch's, for us? Of any length; the pbuf stays the caller's. */
+bool cable_told(const struct pbuf *p);
+
+/* May the stack have this frame, of at least the smallest headers' size? */
 bool cable_accept(const struct pbuf *p);
 
 /* Every tick: asks again. */

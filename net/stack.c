@@ -173,7 +173,7 @@ static bool long_enough(const struct pbuf *p)
 static void wire_input(void *arg, struct pbuf *p)
 {
 	(void)arg;
-	if (long_enough(p) && cable_accept(p))
+	if (!cable_told(p) && long_enough(p) && cable_accept(p))
 		input(&wire, p);
 	else
 		pbuf_free(p);
