@@ -97,6 +97,8 @@ int fobj_page(struct fobj *f, u64 index, u64 *phys)
 	if (v)
 		v->users++; /* f may move to another vnode while we wait */
 	err = fetch(f, v, index, phys);
+	if (err == -EIO && v) /* perhaps only a neighbour cannot be read */
+		err = fetch(f, NULL, index, phys);
 	if (v)
 		vnode_put(v);
 	return err;

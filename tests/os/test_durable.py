@@ -308,7 +308,7 @@ def failing_disk(name, after, tmp_path, scratch):
 
 
 def test_a_sector_that_cannot_be_read(tmp_path):
-    """The file that it belongs to gives EIO; the others do not know."""
+    """The page that it belongs to gives EIO; the others do not know."""
     r = subprocess.run(["debugfs", "-R", "bmap /bin/t_badelf 3", build_dir() / "root.img"], capture_output=True, check=True, env=SBIN)
     sector = int(r.stdout) * 8
     config = pathlib.Path(tmp_path / "rules")
@@ -321,6 +321,11 @@ def test_a_sector_that_cannot_be_read(tmp_path):
             r = c.exec(1, "cat", "/bin/t_badelf")
             assert r.returncode != 0 and EIO_GLIBC in r.stderr, r.stderr
         assert c.exec(1, "t_badelf").returncode != 0
+        whole = (build_dir() / "user/test/t_badelf").read_bytes()
+        for block in (0, 2, 3, 4, 5):  # one page is lost, and nothing beside it
+            r = c.exec(1, "dd", "if=/bin/t_badelf", "bs=4096", f"skip={block}", "count=1")
+            there = whole[4096 * block:4096 * (block + 1)]
+            assert (r.returncode != 0) == (block == 3) and r.stdout == (b"" if block == 3 else there), f"block {block}: {r.stderr}"
         assert re.search(rf"file: disk: read of \d+ bytes at sector \d+ failed: {EIO}", c.log(1)), c.log(1)
         c.sh(1, "cmp /bin/busybox /bin/ls; echo new >/root/new; sync; cat /root/new")
         assert "read-only" not in c.log(1) and not c.sad_lines()
