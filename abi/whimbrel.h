@@ -83,6 +83,8 @@ struct wh_event {
 #define WH_NOTE_POLL  (1ull << 34) /* a pipe or tty held by this server became ready */
 #define WH_NOTE_SVC   (1ull << 35) /* a service was registered or died */
 
+#define WH_NOTE_SOCK (1ull << 36) /* NET: there is news of users' sockets (abi/msg_sock.h) */
+
 #define WH_NO_DEADLINE (~0ull)
 
 /* Type number used by wh_ctl() (a user command talks to a service): every service answers it. */

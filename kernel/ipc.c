@@ -11,6 +11,7 @@
 #include "lib.h"
 #include "proc.h"
 #include "trace.h"
+#include "env/inet.h"
 
 struct ipc_port *ipc_ports[WH_SVC_MAX];
 u64 ipc_count, ipc_open_requests;
@@ -241,6 +242,8 @@ void ipc_proc_gone(struct proc *p)
 		return;
 	ipc_ports[port->service] = NULL;
 	p->port = NULL;
+	if (port->service == WH_SVC_NET)
+		inet_net_gone();
 	irq_server_gone(port->service);
 	fail_all(&port->queue);
 	fail_all(&port->open);

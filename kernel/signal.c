@@ -334,7 +334,8 @@ void signal_mask_undo(void)
 /* Calls whose third argument is how much there is to do. */
 static bool counts_bytes(const struct ucall *c)
 {
-	return c->nr == syscall_rows[V_write].nr || c->nr == syscall_rows[V_sendto].nr;
+	return c->nr == syscall_rows[V_write].nr || c->nr == syscall_rows[V_sendto].nr ||
+	       c->nr == syscall_rows[V_recvfrom].nr;
 }
 
 i64 signal_interrupted(size_t done)

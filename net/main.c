@@ -11,6 +11,7 @@
 #include "msg_net.h"
 #include "nic.h"
 #include "serve.h"
+#include "sock.h"
 #include "stack.h"
 #include "tcp.h"
 #include "udp.h"
@@ -65,10 +66,12 @@ static void show_stats(const struct serve_ctl *c)
 	const struct cable_stats *l = cable_stats();
 	struct tcp_service_stats tcp;
 	struct udp_service_stats udp;
+	struct sock_service_stats sock;
 
 	t.len = 0;
 	tcp_service_stats(&tcp);
 	udp_service_stats(&udp);
+	sock_service_stats(&sock);
 	card(&t, "card", stack_card(0));
 	if (stack_card(1))
 		card(&t, "host_card", stack_card(1));
@@ -93,6 +96,12 @@ static void show_stats(const struct serve_ctl *c)
 	row(&t, "client", "opened", tcp.opened);
 	row(&t, "client", "accepted", tcp.accepted);
 	row(&t, "client", "timed_out", tcp.timed_out);
+	row(&t, "user", "sockets", sock.sockets);
+	row(&t, "user", "connections", sock.connections);
+	row(&t, "user", "orphans", sock.orphans);
+	row(&t, "user", "ring_bytes", sock.ring_bytes);
+	row(&t, "user", "rx_bytes", sock.rx_bytes);
+	row(&t, "user", "datagrams_refused", sock.refused);
 	serve_ctl_answer(c, 0, t.buf, t.len);
 }
 
@@ -128,9 +137,11 @@ static void on_services(void *arg, uint64_t bits)
 int main(void)
 {
 	serve_init(WH_SVC_NET);
+	serve_idle(sock_service_deliver); /* before the cards are shown what there is to send */
 	stack_start();
 	udp_service_start();
 	tcp_service_start();
+	sock_service_start();
 	serve_on(WH_MSG_CTL, on_ctl);
 	serve_note(WH_NOTE_SVC, on_services, NULL);
 	serve_run();

@@ -2,7 +2,7 @@
 # The net server: lwIP, pristine from its tarball, and our port of it.
 LWIP := $(BUILD)/lwip-2.1.3
 LWIP_SRC := $(addprefix src/, $(addprefix core/, def.c inet_chksum.c init.c ip.c mem.c memp.c netif.c pbuf.c \
-	stats.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) \
+	raw.c stats.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) \
 	$(addprefix core/ipv4/, etharp.c icmp.c ip4.c ip4_addr.c) netif/ethernet.c)
 LWIP_OBJS := $(LWIP_SRC:%.c=$(BUILD)/net/lwip/%.o)
 NET_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard net/*.c net/port/*.c))

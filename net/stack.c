@@ -87,6 +87,11 @@ const struct nic_stats *stack_card(unsigned index)
 	return n ? nic_stats(n) : NULL;
 }
 
+void stack_active(void)
+{
+	active = true;
+}
+
 int stack_errno(err_t err)
 {
 	switch (err) {

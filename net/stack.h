@@ -28,6 +28,9 @@ bool stack_reachable(unsigned node);
 struct nic_stats;
 const struct nic_stats *stack_card(unsigned index);
 
+/* Something is under way that no card sees: TCP must have its clock soon. */
+void stack_active(void);
+
 /* As lwIP's error, so as errno. */
 int stack_errno(err_t err);
 

@@ -24,7 +24,7 @@ u64 counters_sockets(void)
 
 const struct sock_family *socket_family(int family)
 {
-	static const struct sock_family *const families[] = {NULL};
+	static const struct sock_family *const families[] = {&inet_family, NULL};
 	for (const struct sock_family *const *f = families; *f; f++)
 		if ((*f)->family == family)
 			return *f;
@@ -33,7 +33,7 @@ const struct sock_family *socket_family(int family)
 
 /* ---- life ---- */
 
-struct socket *socket_alloc(const struct sock_family *ops, u16 type, u16 protocol)
+static struct socket *alloc(const struct sock_family *ops, u16 type, u16 protocol, u32 uid)
 {
 	struct socket *s = kmalloc(ops->size);
 	if (!s)
@@ -42,11 +42,26 @@ struct socket *socket_alloc(const struct sock_family *ops, u16 type, u16 protoco
 	s->type = type;
 	s->protocol = protocol;
 	s->inode = next_inode++;
-	s->uid = current->u->names.euid;
-	s->opt.sndbuf = s->opt.rcvbuf = SOCK_BUF_MAX;
+	s->uid = uid;
 	waitq_init(&s->readers);
 	waitq_init(&s->writers);
 	sockets++;
+	return s;
+}
+
+struct socket *socket_alloc(const struct sock_family *ops, u16 type, u16 protocol)
+{
+	struct socket *s = alloc(ops, type, protocol, current->u->names.euid);
+	if (s)
+		s->opt.sndbuf = s->opt.rcvbuf = SOCK_BUF_MAX;
+	return s;
+}
+
+struct socket *socket_inherit(const struct socket *l)
+{
+	struct socket *s = alloc(l->ops, l->type, l->protocol, l->uid);
+	if (s)
+		s->opt = l->opt;
 	return s;
 }
 

@@ -94,6 +94,8 @@ struct socket {
 
 /* A socket of a family, common part filled in; `create` is not called. NULL: no memory. */
 struct socket *socket_alloc(const struct sock_family *ops, u16 type, u16 protocol);
+/* One like it, with its options: a connection of a listener. */
+struct socket *socket_inherit(const struct socket *listener);
 void socket_free(struct socket *s);
 /* Pending error, which is then forgotten; 0: none. */
 int socket_take_error(struct socket *s);

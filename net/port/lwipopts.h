@@ -23,12 +23,13 @@
 #define MEM_SIZE		     (4 * 1024 * 1024 - 8192)
 #define LWIP_RAM_HEAP_POINTER	     port_heap
 #define LWIP_SUPPORT_CUSTOM_PBUF     1
-#define PBUF_LINK_ENCAPSULATION_HLEN 12 /* NIC_HEADROOM */
-#define MEMP_NUM_PBUF		     64
+#define PBUF_LINK_ENCAPSULATION_HLEN 12	  /* NIC_HEADROOM */
+#define MEMP_NUM_PBUF		     4096 /* what users have written is sent from where it lies */
 #define PBUF_POOL_SIZE		     8
-#define MEMP_NUM_UDP_PCB	     16
+#define MEMP_NUM_UDP_PCB	     256
+#define MEMP_NUM_RAW_PCB	     256
 #define MEMP_NUM_TCP_PCB	     400
-#define MEMP_NUM_TCP_PCB_LISTEN	     16
+#define MEMP_NUM_TCP_PCB_LISTEN	     256
 #define MEMP_NUM_TCP_SEG	     8192
 
 /* A flat network without fragments. */
@@ -37,7 +38,7 @@
 #define LWIP_ARP		     1
 #define ARP_QUEUEING		     0
 #define LWIP_ICMP		     1
-#define LWIP_RAW		     0
+#define LWIP_RAW		     1
 #define LWIP_UDP		     1
 #define LWIP_TCP		     1
 #define LWIP_DNS		     0
@@ -48,6 +49,12 @@
 #define IP_FRAG			     0
 #define LWIP_NETIF_API		     0
 #define LWIP_CHECKSUM_CTRL_PER_NETIF 1 /* cable.c: by what the wire may do */
+
+/* Users' sockets: this node's own addresses, and ports that are used again. */
+#define LWIP_HAVE_LOOPIF	1
+#define LWIP_NETIF_LOOPBACK	1
+#define LWIP_LOOPBACK_MAX_PBUFS 1024
+#define SO_REUSE		1
 
 /* TCP: a window that covers the virtual wire, time-outs in units of 50 ms instead of 250. */
 #define TCP_MSS			   (NET_MTU_MAX - 48) /* at most: the interface decides */

@@ -175,6 +175,19 @@ static inline long wh_end_news(unsigned node, uint64_t hold)
 	return WH_CALL3(WH_NR_end_news, node, hold, 0);
 }
 
+/* NET service: what has happened to a user's socket (abi/msg_sock.h). What it returns is said there; -EBADF: no such socket. */
+struct sock_tell;
+static inline long wh_sock_tell(const struct sock_tell *t)
+{
+	return WH_CALL3(WH_NR_sock_tell, t, 0, 0);
+}
+/* NET service: what users have done since the last time; up to max sockets. How many; fewer than max: that was all. */
+struct sock_news;
+static inline long wh_sock_news(struct sock_news *n, unsigned max)
+{
+	return WH_CALL3(WH_NR_sock_news, n, max, 0);
+}
+
 /* ---- process control (MIGRATE service) ---- */
 
 /* Ask for a freeze; ends with a WH_MSG_K_FROZEN request. deadline: node monotonic ns. */

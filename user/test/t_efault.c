@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/sysinfo.h>
@@ -35,7 +37,7 @@
 #include "wh.h"
 
 enum { ARCH_GET_FS = 0x1003 }; /* musl has no header for it */
-enum { FILE_FD = 20, DIR_FD, TTY_FD, EPOLL_FD, EVENT_FD, TIMER_FD };
+enum { FILE_FD = 20, DIR_FD, TTY_FD, EPOLL_FD, EVENT_FD, TIMER_FD, UDP_FD, LISTEN_FD, STREAM_FD };
 enum { PAGE = 4096, ARGS = 6 };
 
 /* What the kernel reads or writes there, where the C library has another name or shape for it. */
@@ -92,6 +94,71 @@ static void ready_event(void)
 	eventfd_write(EVENT_FD, 1);
 }
 
+/* ---- sockets: UDP_FD sends to itself; STREAM_FD is connected to a socket of LISTEN_FD ---- */
+
+static struct sockaddr_in self, listener;
+static int sixteen, peer = -1;
+static char somewhere[256];
+
+static int connect_to_listener(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&listener, sizeof(listener)) < 0)
+		t_die("connect");
+	return fd;
+}
+
+static void caller(void)
+{
+	sixteen = 16;
+	close(connect_to_listener());
+}
+
+static void connection(void)
+{
+	sixteen = 16;
+	if (peer >= 0)
+		return;
+	while ((peer = accept(LISTEN_FD, NULL, NULL)) >= 0) /* those of caller() */
+		close(peer);
+	dup2(connect_to_listener(), STREAM_FD);
+	peer = accept(LISTEN_FD, NULL, NULL);
+}
+
+static void bytes(void)
+{
+	connection();
+	if (write(peer, somewhere, 16) != 16)
+		t_die("write to a socket");
+	struct pollfd p = {.fd = STREAM_FD, .events = POLLIN};
+	poll(&p, 1, 1000);
+}
+
+static void datagram(void)
+{
+	sixteen = 16;
+	if (sendto(UDP_FD, somewhere, 16, 0, (struct sockaddr *)&self, sizeof(self)) != 16)
+		t_die("sendto");
+	struct pollfd p = {.fd = UDP_FD, .events = POLLIN};
+	poll(&p, 1, 1000);
+}
+
+static void make_sockets(void)
+{
+	socklen_t len = sizeof(self);
+
+	self = listener = (struct sockaddr_in){.sin_family = AF_INET,
+					       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	dup2(socket(AF_INET, SOCK_DGRAM, 0), UDP_FD);
+	dup2(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), LISTEN_FD);
+	if (bind(UDP_FD, (struct sockaddr *)&self, len) < 0 ||
+	    getsockname(UDP_FD, (struct sockaddr *)&self, &len) < 0 ||
+	    bind(LISTEN_FD, (struct sockaddr *)&listener, len) < 0 || listen(LISTEN_FD, 64) < 0 ||
+	    getsockname(LISTEN_FD, (struct sockaddr *)&listener, &len) < 0)
+		t_die("sockets");
+}
+
 /* SIGUSR1, blocked. */
 static const uint64_t usr1 = 1ull << (SIGUSR1 - 1);
 
@@ -141,6 +208,9 @@ static void one_group(void)
 #define IN(type)      ARG(.way = READ, .size = sizeof(type))
 #define OUT(type)     ARG(.way = WRITTEN, .size = sizeof(type))
 #define SIGSET	      ARG(.way = NUMBER, .value = (long)&usr1)
+#define SIXTEEN	      ARG(.way = NUMBER, .value = (long)&sixteen)
+#define SOMEWHERE     ARG(.way = NUMBER, .value = (long)somewhere)
+#define SELF_ADDRESS  ARG(.way = NUMBER, .value = (long)&self)
 #define MAY_IN(type)  ARG(.way = READ, .size = sizeof(type), .may_be_null = true)
 #define MAY_OUT(type) ARG(.way = WRITTEN, .size = sizeof(type), .may_be_null = true)
 #define PATH	      ARG(.way = NAME, .size = 2, .name = "file")
@@ -206,6 +276,7 @@ static void prepare(void)
 	dup2(epoll_create1(0), EPOLL_FD);
 	dup2(eventfd(0, 0), EVENT_FD);
 	dup2(timerfd_create(CLOCK_MONOTONIC, 0), TIMER_FD);
+	make_sockets();
 	for (int i = 0; i < ARGS; i++)
 		good[i] = map_page(PROT_READ | PROT_WRITE);
 	read_only = map_page(PROT_READ);
