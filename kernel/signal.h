@@ -12,6 +12,8 @@
 #include "signals.h" /* signal_fault, signal_ignores_child */
 
 #define SIG_BIT(sig) (1ull << ((sig)-1))
+#define UNSTOPPABLE  (SIG_BIT(SIGKILL) | SIG_BIT(SIGSTOP))
+#define STOPS	     (SIG_BIT(SIGSTOP) | SIG_BIT(SIGTSTP) | SIG_BIT(SIGTTIN) | SIG_BIT(SIGTTOU))
 
 enum signal_handler { SIG_DFL = 0, SIG_IGN = 1 };
 
