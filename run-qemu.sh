@@ -16,9 +16,11 @@ help() {
      --direct        boot without GRUB        --skew K=-30s   set node K's clock off       --drift K=5000ppm  let it run fast
      --mem 64M       memory per node          --mips 62       every node at 62 million instructions/s
      --no-views      view maintenance off (to see why it matters)                          --seed S   seed of everything random
+     --plain         servers authenticate what they tell each other, but do not encrypt it (to see it in --pcap)
      --pcap FILE     capture all frames       --gdb           gdb stubs at RUN/K.gdb       --no-build use what is built
      --bridge BR     hang the nodes on this Linux bridge, by tap devices (root); --mine 1,2: boot these of the N here, the
                      others on another host that reaches the bridge   --mtu 1500   bytes of a packet on it
+                     --key FILE: 32 random bytes, the same for all parts of the cluster
      --log-writes DIR    each write and flush of node K's disk into DIR/K-BOOT.log, as QEMU's blklogwrites has it
      --disk-errors FILE  let disks fail by the rules in FILE, as QEMU's blkdebug has them
 ./run-qemu.sh exec NODE -- CMD...      run a command on a node; its output and its exit status pass through

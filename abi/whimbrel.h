@@ -130,6 +130,19 @@ struct wh_identity {
 	uint32_t zero;
 };
 
+/*
+ * What the servers of this cluster know and nobody else does (wh_secret; docs/security.md). Only services with a port
+ * (services.def) may ask.
+ */
+#define WH_KEY_BYTES 32
+struct wh_secret {
+	uint8_t key[WH_KEY_BYTES];    /* the cluster's, made by the launcher */
+	uint8_t random[WH_KEY_BYTES]; /* this boot's own */
+	uint64_t serial;  /* another one at every call: two askers draw different numbers */
+	uint32_t has_key; /* 0: there is none, this node must not talk to others */
+	uint32_t plain;	  /* 1: authenticate, but do not encrypt (experiments): all nodes or none */
+};
+
 /* ---- clock ------------------------------------------------------------------------------- */
 
 /* Published by the clock server: what the kernel variables *ktime and *kztime hold (Lu & Liu Fig.

@@ -13,6 +13,7 @@
 #include "main.h"
 #include "mem.h"
 #include "proc.h"
+#include "secret.h"
 #include "tty.h"
 #include "vm_internal.h"
 
@@ -127,6 +128,7 @@ void kernel_main(u64 magic, u64 info)
 	cpu_init();
 	irq_init();
 	read_options();
+	secret_read();
 	timer_init();
 	known_limit((u32)MIN(frame_total_count() / 4, 8192ull));
 	syscall_init();

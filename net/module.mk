@@ -32,7 +32,8 @@ $(BUILD)/net/port/port.o $(BUILD)/net/linksum.o: UCFLAGS += -fno-tree-vectorize 
 
 # The same net server, client library and peers as processes of the host, under the sanitisers.
 HOSTNODE_SRC := tests/host/test_peer_net.c $(wildcard tests/host/hostnode/*.c) net/stack.c net/tcp.c net/listen.c \
-	net/udp.c net/reply.c net/stream.c net/cable.c net/linksum.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c)
+	net/udp.c net/reply.c net/stream.c net/cable.c net/linksum.c net/port/port.c $(addprefix servers/lib/, serve.c net.c net_udp.c peer.c peer_frame.c wmem.c \
+	secret.c seal.c auth.c dgram.c)
 HOSTNODE_OBJS := $(HOSTNODE_SRC:%.c=$(BUILD)/hostnode/%.o) $(LWIP_SRC:%.c=$(BUILD)/hostnode/lwip/%.o)
 HOSTNODE_FLAGS = $(HOSTCFLAGS) $(SANFLAGS) -Iabi -Iservers/lib -Itests/host/hostnode -include tests/host/hostnode/wh_host.h
 
@@ -40,11 +41,11 @@ $(BUILD)/hostnode/lwip/%.o: $(LWIP)/.unpacked net/port/lwipopts.h net/port/port.
 	@mkdir -p $(@D)
 	$(HOSTCC) $(filter-out -W%,$(HOSTCFLAGS)) $(SANFLAGS) -fno-sanitize=alignment $(NET_FLAGS) -c -o $@ $(LWIP)/$*.c
 
-$(BUILD)/hostnode/%.o: %.c $(LWIP)/.unpacked
+$(BUILD)/hostnode/%.o: %.c $(LWIP)/.unpacked $(BUILD)/sodium-host/libsodium.a
 	@mkdir -p $(@D)
-	$(HOSTCC) $(HOSTNODE_FLAGS) $(NET_FLAGS) -MD -MP -c -o $@ $<
+	$(HOSTCC) $(HOSTNODE_FLAGS) $(NET_FLAGS) $(SODIUM_INC) -MD -MP -c -o $@ $<
 
-$(BUILD)/tests/host/test_peer_net: $(HOSTNODE_OBJS)
+$(BUILD)/tests/host/test_peer_net: $(HOSTNODE_OBJS) $(BUILD)/sodium-host/libsodium.a
 	@mkdir -p $(@D)
 	$(HOSTCC) $(SANFLAGS) -o $@ $^
 HOST_TESTS += $(BUILD)/tests/host/test_peer_net

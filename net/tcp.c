@@ -212,7 +212,7 @@ static void deliver(struct conn *c)
 		stream_read(c->pcb, n);
 }
 
-static void tcp_service_deliver(void)
+void tcp_service_deliver(void)
 {
 	while (ready) {
 		struct conn *c = ready;
@@ -440,7 +440,6 @@ void tcp_service_stats(struct tcp_service_stats *s)
 
 void tcp_service_start(void)
 {
-	stack_deliver(tcp_service_deliver);
 	serve_on(NET_LISTEN, on_listen);
 	serve_on(NET_ACCEPT, on_accept);
 	serve_on(NET_CONNECT, on_connect);

@@ -495,30 +495,47 @@ static struct chunk *room_for(struct net_stream *s, size_t len)
 	return c;
 }
 
+void *net_reserve(struct net_stream *s, size_t len, int *err)
+{
+	*err = s->state == DEAD ? -EPIPE : 0;
+	if (!*err && s->queued > 0 && s->queued + len > NET_QUEUE_MAX) {
+		s->want_room = true;
+		*err = -EAGAIN;
+	}
+	struct chunk *c = *err ? NULL : room_for(s, len);
+
+	if (!c && !*err)
+		*err = -ENOMEM;
+	return c ? c->data + c->len : NULL;
+}
+
+void net_commit(struct net_stream *s, size_t len)
+{
+	s->tail->len += len;
+	s->queued += len;
+	if (s->state == UP)
+		pump(s);
+}
+
 int net_send(struct net_stream *s, const struct net_piece *piece, unsigned pieces)
 {
 	size_t len = 0;
+	int err;
 
 	for (unsigned i = 0; i < pieces; i++)
 		len += piece[i].len;
 	if (len == 0 || s->state == DEAD)
 		return 0;
-	if (s->queued > 0 && s->queued + len > NET_QUEUE_MAX) {
-		s->want_room = true;
-		return -EAGAIN;
-	}
-	struct chunk *c = room_for(s, len);
+	uint8_t *at = net_reserve(s, len, &err);
 
-	if (!c)
-		return -ENOMEM;
+	if (!at)
+		return err;
 	for (unsigned i = 0; i < pieces; i++) {
 		if (piece[i].len > 0)
-			wmem_copy(c->data + c->len, piece[i].data, piece[i].len);
-		c->len += piece[i].len;
+			wmem_copy(at, piece[i].data, piece[i].len);
+		at += piece[i].len;
 	}
-	s->queued += len;
-	if (s->state == UP)
-		pump(s);
+	net_commit(s, len);
 	return 0;
 }
 

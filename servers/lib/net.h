@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dgram.h"
 #include "msg_net.h"
 
 enum {
@@ -21,19 +22,21 @@ enum {
 	NET_MAX_STREAMS = 288, /* of one server: both directions to every node, and some spare */
 	NET_QUEUE_MAX = 512 * 1024, /* bytes queued on one stream before net_send says -EAGAIN */
 	NET_MAX_PIECES = 6,
+	NET_DATAGRAM_MAX = NET_UDP_MAX - DGRAM_EXTRA, /* bytes of one datagram of ours */
 };
 
 /* ---- datagrams ---- */
 
-/* A datagram came to our port from `node`, port `port`. The data is gone when this returns, and is
- * as trustworthy as the wire. */
+/* A datagram came to our port from `node`, port `port`: authenticated, not a repetition, and of that
+ * node's present session (dgram.h). The data is gone when this returns. */
 typedef void (*net_datagram_fn)(void *arg, unsigned node, uint16_t port, const void *data,
 				size_t len);
 
 /* Receive datagrams for `port` of this node, now or as soon as the net server runs. */
 void net_udp_bind(uint16_t port, net_datagram_fn fn, void *arg);
-/* Send from our bound port `lport`; copies. 0; or -EMSGSIZE, -EAGAIN (too many at once), -ESRCH (no
- * net server now). 0 means handed over, not arrived. */
+/* Send from our bound port `lport` at most NET_DATAGRAM_MAX bytes; copies and seals. 0; or -EMSGSIZE, -EAGAIN (too
+ * many at once, or this node has no incarnation yet), -ESRCH (no net server now), -EACCES (no cluster key), -EINVAL
+ * (no such node, or not bound). 0 means handed over, not arrived. */
 int net_udp_send(uint16_t lport, unsigned node, uint16_t port, const void *data, size_t len);
 
 /* ---- streams ---- */
@@ -52,8 +55,8 @@ struct net_piece {
  */
 struct net_stream_ops {
 	void (*on_up)(struct net_stream *s); /* connected (streams of net_connect only) */
-	void (*on_data)(struct net_stream *s, const void *data,
-			size_t len);	       /* data: 8-byte aligned, gone on return */
+	void (*on_data)(struct net_stream *s, void *data,
+			size_t len); /* data: 8-byte aligned, may be changed, gone on return */
 	void (*on_room)(struct net_stream *s); /* after -EAGAIN: half of the queue is free again */
 	/* Exactly once, the last call: why = 0 the peer closed, or -errno (-ECONNREFUSED,
 	 * -ETIMEDOUT, -ECONNRESET, -EHOSTUNREACH, -EIO: the net server died). What was queued is
@@ -79,6 +82,11 @@ struct net_stream *net_connect(unsigned node, uint16_t port, uint64_t not_before
 /* Queue the pieces, all or nothing; copies. 0; -EAGAIN: the queue is full, on_room will tell (a
  * single send into an empty queue may exceed NET_QUEUE_MAX); -ENOMEM. */
 int net_send(struct net_stream *s, const struct net_piece *piece, unsigned pieces);
+
+/* The same without a copy: room for len bytes at the end of the queue, 8-byte aligned, to be filled
+ * and passed to net_commit before anything else is called. NULL: *err says why, as net_send would. */
+void *net_reserve(struct net_stream *s, size_t len, int *err);
+void net_commit(struct net_stream *s, size_t len);
 
 /* Stop reading (back-pressure to the peer by TCP's window), or read on. A chunk already on its way
  * may still be delivered. */

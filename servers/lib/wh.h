@@ -133,6 +133,11 @@ static inline long wh_set_identity(uint64_t incarnation, uint32_t base, uint32_t
 {
 	return WH_CALL3(WH_NR_set_identity, incarnation, base, limit);
 }
+/* Services with a port: the cluster's key. */
+static inline long wh_secret(struct wh_secret *s)
+{
+	return WH_CALL3(WH_NR_secret, s, 0, 0);
+}
 static inline long wh_node_set(const struct wh_node *n)
 {
 	return WH_CALL3(WH_NR_node_set, n, 0, 0);

@@ -17,10 +17,12 @@ trap finish EXIT
 "$build/host/switch" "$dir" 2 1 >"$dir/switch.log" 2>&1 &
 pids+=($!)
 until [ -S "$dir/sw-ctl.sock" ]; do sleep 0.05; done
+for f in key random-1 random-2; do head -c 32 /dev/urandom >"$dir/$f"; done
 for k in 2 1; do
 	qemu-system-x86_64 -M pc -nodefaults -no-user-config -accel tcg -cpu qemu64,+smep,+smap,+umip -m 64M -display none \
 		-serial none -debugcon "file:$dir/log-$k" -kernel "$build/whimbrel.elf" \
 		-initrd "$build/servers/net,$build/tests/cluster/netbench" -append "node=$k nodes=2" \
+		-fw_cfg "name=opt/whimbrel/key,file=$dir/key" -fw_cfg "name=opt/whimbrel/random,file=$dir/random-$k" \
 		-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$dir/sw-$k.sock" \
 		-device "virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0$k,disable-modern=on,romfile=" &
 	pids+=($!)

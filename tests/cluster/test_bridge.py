@@ -50,8 +50,8 @@ def hosts():
 class Part(Cluster):
     """The nodes of a cluster that one host boots."""
 
-    def __init__(self, host, n, mine, *options):
-        super().__init__(n, "--bridge", "br0", "--mine", ",".join(map(str, mine)), *options)
+    def __init__(self, host, key, n, mine, *options):
+        super().__init__(n, "--bridge", "br0", "--mine", ",".join(map(str, mine)), "--key", key, *options)
         self.prefix = ["ip", "netns", "exec", host]
 
 
@@ -59,8 +59,10 @@ def alive(part, node):
     return [line.split()[0] for line in part.sh(node, "nodes").splitlines() if line.split()[1] == "alive"]
 
 
-def test_two_hosts(hosts):
-    left, right = Part(hosts[0], 4, (1, 2)), Part(hosts[1], 4, (3, 4))
+def test_two_hosts(hosts, tmp_path):
+    key = tmp_path / "key"
+    key.write_bytes(os.urandom(32))
+    left, right = Part(hosts[0], key, 4, (1, 2)), Part(hosts[1], key, 4, (3, 4))
     try:
         left.up()
         right.up()
@@ -89,7 +91,7 @@ def test_two_hosts(hosts):
 
 
 def test_what_is_missing_is_named(hosts):
-    part = Part(hosts[0], 2, (1, 2))
+    part = Part(hosts[0], "/dev/null", 2, (1, 2))
     ip("-n", hosts[0], "link", "add", "dull", "type", "veth", "peer", "name", "dull2")
     for options, words in ((("--bridge", "nobr"), b"not a bridge"), (("--bridge", "dull"), b"not a bridge"),
                            (("--bridge", "br0", "--mtu", "9999"), b"ip link set br0 mtu 9999"),

@@ -9,6 +9,7 @@ from cluster_lib.cluster import wait_until
 from wire import ACK, PORTS, Stranger, Wire, ip_frame, mac, tcp_frame, udp_frame
 
 SEED = 20061
+OPEN, SEALED = 0x32504857, 0x32534857
 
 
 def netstats(cluster, node):
@@ -87,13 +88,15 @@ def test_garbage_on_a_peer_port(attacked, service):
     c, wire = attacked
     before = servers(c)
     rng = random.Random(SEED)
-    frame = struct.Struct("<IIQII")
+    frame = struct.Struct("<IIQII")  # servers/lib/peer_frame.h
     openings = [
         rng.randbytes(3000),
         b"GET / HTTP/1.0\r\n\r\n" * 10,
-        frame.pack(0x31504857, 0xffffffff, 1, 0x10000, 0),  # a length beyond all
-        frame.pack(0x31504857, 24, 1, 0x10000, 0) + bytes(24),  # a bad check
-        frame.pack(0x31504857, 0, 1, 7, 12345),  # a message before HELLO
+        frame.pack(OPEN, 0xffffffff, 0, 0x10000, 0),  # a length beyond all
+        frame.pack(OPEN, 80, 0, 0x10000, 0) + struct.pack("<IIIIIIQ", 2, 0, PORTS[service], 3, 1, 0, 9) + bytes(64),  # no tag
+        frame.pack(OPEN, 0, 0, 0x10002, 0) + bytes(16),  # CONFIRM without a HELLO
+        frame.pack(OPEN, 0, 1, 7, 0) + bytes(16),  # a message without a handshake
+        frame.pack(SEALED, 64, 1, 7, 0) + bytes(80),
     ]
     for i, data in enumerate(openings):
         s = Stranger(wire, 1, PORTS[service], 40000 + i)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The frames between peers: whatever the cuts, what comes out is what went in; whatever the damage,
- * nothing wrong comes out and nothing breaks. Usage: test_peer_frame [SEED [ROUNDS]]
+ * nothing wrong comes out and nothing breaks. Twice: encrypted, and as --plain has them. Usage: test_peer_frame [SEED [ROUNDS]]
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@ struct stream {
 	size_t len;
 };
 
+static struct seal key;
 static uint64_t rng;
 static int failures;
 
@@ -43,25 +45,23 @@ static uint64_t rnd(void)
 static void check(bool ok, const char *name, const char *why)
 {
 	if (ok)
-		printf("ok peer_frame %s\n", name);
+		printf("ok peer_frame %s%s\n", name, key.plain ? " (plain)" : "");
 	else
-		printf("not ok peer_frame %s: %s\n", name, why);
+		printf("not ok peer_frame %s%s: %s\n", name, key.plain ? " (plain)" : "", why);
 	failures += !ok;
 }
 
 static void append(struct stream *s, uint32_t type, uint64_t id, size_t hlen, size_t plen)
 {
 	struct sent *m = &s->sent[s->frames++];
-	struct peer_frame f;
 
 	*m = (struct sent){
 		.type = type, .id = id, .len = hlen + plen, .body = malloc(hlen + plen + 1)};
 	for (size_t i = 0; i < m->len; i++)
 		m->body[i] = (uint8_t)rnd();
-	peer_frame_make(&f, s->frames - 1, type, id, m->body, hlen, m->body + hlen, plen);
-	memset(s->bytes + s->len, 0, peer_frame_bytes(m->len));
-	memcpy(s->bytes + s->len, &f, sizeof(f));
-	memcpy(s->bytes + s->len + sizeof(f), m->body, m->len);
+	peer_frame_make(s->bytes + s->len, key.plain, type, id, m->body, hlen, m->body + hlen,
+			plen);
+	peer_frame_seal(s->bytes + s->len, &key, s->frames - 1);
 	s->len += peer_frame_bytes(m->len);
 }
 
@@ -128,7 +128,7 @@ static void test_cuts(unsigned rounds)
 
 	for (unsigned i = 0; i < rounds; i++) {
 		struct stream *s = make_stream();
-		struct peer_decoder d = {0};
+		struct peer_decoder d = {.keyed = true, .key = key};
 		size_t cut = cuts[rnd() % (sizeof(cuts) / sizeof(*cuts))];
 		int err = feed(&d, s->bytes, cut < 24 && s->len > 4096 ? 4096 : s->len, s, cut);
 
@@ -145,7 +145,7 @@ static void test_cuts(unsigned rounds)
 static void test_limits(void)
 {
 	struct stream *s = calloc(1, sizeof(*s));
-	struct peer_decoder d = {0};
+	struct peer_decoder d = {.keyed = true, .key = key};
 
 	s->bytes = malloc(STREAM_MAX);
 	append(s, 1, 2, 0, 0);
@@ -153,14 +153,16 @@ static void test_limits(void)
 	int err = feed(&d, s->bytes, s->len, s, 60000);
 
 	check(err == 0 && s->seen == 2 && !s->wrong, "empty and largest frame", "not delivered");
-	struct peer_frame big = {.magic = PEER_FRAME_MAGIC, .length = PEER_BODY_MAX + 1};
+	struct peer_frame big = {.magic = key.plain ? PEER_MAGIC_OPEN : PEER_MAGIC_SEALED,
+				 .length = PEER_BODY_MAX + 1};
 
 	err = peer_decode(&d, &big, sizeof(big), on_frame, s);
 	check(err == -EMSGSIZE, "a longer one is refused from its header", "accepted");
-	struct peer_frame ok;
+	uint64_t ok[8];
 
-	peer_frame_make(&ok, 2, 1, 1, NULL, 0, NULL, 0);
-	err = peer_decode(&d, &ok, sizeof(ok), on_frame, s);
+	peer_frame_make(ok, key.plain, 1, 1, NULL, 0, NULL, 0);
+	peer_frame_seal(ok, &key, 2);
+	err = peer_decode(&d, ok, peer_frame_bytes(0), on_frame, s);
 	check(err == -EMSGSIZE && s->seen == 2, "a broken stream stays broken", "it came back");
 	peer_decoder_free(&d);
 	free_stream(s);
@@ -174,10 +176,8 @@ static void test_bits(void)
 
 	s->bytes = malloc(STREAM_MAX);
 	append(s, 77, 12345, 24, 50);
-	size_t covered = sizeof(struct peer_frame) + 74; /* the padding behind is not */
-
-	for (size_t bit = 0; bit < covered * 8; bit++) {
-		struct peer_decoder d = {0};
+	for (size_t bit = 0; bit < s->len * 8; bit++) {
+		struct peer_decoder d = {.keyed = true, .key = key};
 
 		s->bytes[bit / 8] ^= 1u << bit % 8;
 		s->seen = 0;
@@ -227,7 +227,7 @@ static void test_damage(unsigned rounds)
 
 	for (unsigned i = 0; i < rounds; i++) {
 		struct stream *s = make_stream();
-		struct peer_decoder d = {0};
+		struct peer_decoder d = {.keyed = true, .key = key};
 		size_t len = s->len;
 
 		for (unsigned k = 1 + rnd() % 3; k > 0 && len > 0; k--)
@@ -247,17 +247,87 @@ static void test_noise(unsigned rounds)
 	uint64_t noise[64];
 
 	for (unsigned i = 0; i < rounds; i++) {
-		struct peer_decoder d = {0};
+		struct peer_decoder d = {.keyed = true, .key = key};
 
 		for (unsigned k = 0; k < 64; k++)
 			noise[k] = rnd();
 		if (rnd() % 2) /* let half of it pass the first test */
-			((struct peer_frame *)(void *)noise)->magic = PEER_FRAME_MAGIC;
+			((struct peer_frame *)(void *)noise)->magic =
+				key.plain ? PEER_MAGIC_OPEN : PEER_MAGIC_SEALED;
 		feed(&d, (uint8_t *)noise, sizeof(noise), none, 512);
 		peer_decoder_free(&d);
 	}
 	check(!none->wrong && none->seen == 0, "noise is never a frame", "it was");
 	free(none);
+}
+
+/* Frames lost, repeated, exchanged, of another key, of another mode. */
+static void test_order(void)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+	struct seal other = key, mode = key;
+	unsigned wrong = 0;
+
+	other.key[0] ^= 1;
+	mode.plain = !key.plain;
+	s->bytes = malloc(STREAM_MAX);
+	for (unsigned i = 0; i < 3; i++)
+		append(s, i + 1, i, 8, 24);
+	size_t one = s->len / 3;
+	static const uint8_t orders[][3] = {{1, 2, 0}, {0, 2, 1}, {0, 0, 1}, {2, 1, 0}, {1, 1, 1}};
+
+	for (unsigned i = 0; i < sizeof(orders) / sizeof(*orders); i++) {
+		struct peer_decoder d = {.keyed = true, .key = key};
+		uint8_t *mixed = malloc(s->len);
+		unsigned right = 0;
+
+		while (right < 3 && orders[i][right] == right)
+			right++;
+		for (unsigned k = 0; k < 3; k++)
+			memcpy(mixed + k * one, s->bytes + orders[i][k] * one, one);
+		s->seen = 0;
+		wrong += feed(&d, mixed, s->len, s, STREAM_MAX) != -EBADMSG || s->seen != right;
+		free(mixed);
+		peer_decoder_free(&d);
+	}
+	check(wrong == 0 && !s->wrong, "frames lost, repeated or exchanged do not open",
+	      "they did");
+	struct peer_decoder d = {.keyed = true, .key = other};
+
+	s->seen = 0;
+	check(feed(&d, s->bytes, s->len, s, STREAM_MAX) == -EBADMSG && s->seen == 0,
+	      "nor with another key", "they did");
+	peer_decoder_free(&d);
+	s->seen = 0;
+	d = (struct peer_decoder){.keyed = true, .key = mode};
+	check(feed(&d, s->bytes, s->len, s, STREAM_MAX) == -EPROTO && s->seen == 0,
+	      "nor in the other mode", "they did");
+	peer_decoder_free(&d);
+	free_stream(s);
+}
+
+/* Encrypted, nothing of a body is to be found in its frame; with --plain it is. */
+static void test_secrecy(void)
+{
+	static const char secret[] = "the quick brown fox jumps over the lazy dog";
+	uint8_t frame[256];
+	size_t bytes = peer_frame_bytes(sizeof(secret));
+
+	peer_frame_make(frame, key.plain, 7, 1, secret, sizeof(secret), NULL, 0);
+	peer_frame_seal(frame, &key, 0);
+	check(!memmem(frame, bytes, "brown", 5) == !key.plain, "who may read it can, others cannot",
+	      "the other way round");
+}
+
+static void test_all(unsigned rounds)
+{
+	test_cuts(rounds);
+	test_limits();
+	test_bits();
+	test_order();
+	test_secrecy();
+	test_damage(rounds);
+	test_noise(rounds * 4);
 }
 
 int main(int argc, char **argv)
@@ -267,10 +337,10 @@ int main(int argc, char **argv)
 
 	rng = seed * 0x9e3779b97f4a7c15ull + 1;
 	printf("# seed %llu, %u rounds\n", (unsigned long long)seed, rounds);
-	test_cuts(rounds);
-	test_limits();
-	test_bits();
-	test_damage(rounds);
-	test_noise(rounds * 4);
+	for (unsigned i = 0; i < sizeof(key.key); i++)
+		key.key[i] = (uint8_t)rnd();
+	test_all(rounds);
+	key.plain = true;
+	test_all(rounds);
 	return failures != 0;
 }

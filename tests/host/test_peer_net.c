@@ -57,8 +57,11 @@ static void other_message(unsigned node, uint32_t type, uint64_t id, const void 
 
 static const struct peer_ops other_ops = {.on_message = other_message};
 
+static struct wh_secret secret = {.has_key = 1, .key = "the key of this cluster of hosts"};
+
 static void start_node(unsigned node, uint64_t incarnation, int wire, const struct host_faults *f)
 {
+	host_secret(&secret);
 	host_node(node, 2, incarnation, wire, seed);
 	host_faults(f);
 	serve_init(WH_SVC_MIGRATE);

@@ -5,6 +5,7 @@
 # The kernel's command line; it also is the SMBIOS serial number that GRUB reads.
 node_cmdline() {
 	local k=$1 line="node=$1 nodes=$N seed=$SEED views=$VIEWS"
+	[ "$PLAIN" = 0 ] || line+=" plain=1"
 	[ -z "${SKEW[$k]:-}" ] || line+=" skew=${SKEW[$k]}"
 	[ -z "${DRIFT[$k]:-}" ] || line+=" drift=${DRIFT[$k]}"
 	[ -z "$MTU" ] || line+=" mtu=$MTU"
@@ -25,7 +26,7 @@ node_disk_args() {
 	DISK_ARGS=()
 	if [ -z "$LOG_WRITES$DISK_ERRORS" ]; then
 		DISK_ARGS=(-drive "if=none,id=d0,file=$RUN/$k.qcow2,format=qcow2,cache=writeback"
-			-device virtio-blk-pci,drive=d0,disable-modern=on,addr=9)
+			-device virtio-blk-pci,drive=d0,disable-modern=on,addr=4)
 		return
 	fi
 	DISK_ARGS=(-blockdev "driver=qcow2,node-name=image,file.driver=file,file.filename=$RUN/$k.qcow2")
@@ -43,7 +44,7 @@ node_disk_args() {
 			-blockdev "driver=blklogwrites,node-name=logged,file=$top,log=log")
 		top=logged
 	fi
-	DISK_ARGS+=(-device "virtio-blk-pci,drive=$top,werror=report,rerror=report,disable-modern=on,addr=9")
+	DISK_ARGS+=(-device "virtio-blk-pci,drive=$top,werror=report,rerror=report,disable-modern=on,addr=4")
 }
 
 # QEMU takes 2^shift ns per instruction, which makes 1000 / 2^shift million a second.
@@ -58,6 +59,8 @@ mips_shift() {
 node_start() {
 	local k=$1 p wire
 	node_disk_args "$k"
+	# The cluster's key and this start's own random bytes (docs/security.md): in files that QEMU reads, not on a command line.
+	(umask 077 && head -c 32 /dev/urandom >"$RUN/$k.random") || die "cannot write $RUN/$k.random"
 	wire="stream,id=n0,server=on,addr.type=unix,addr.path=$RUN/nic-$k.sock"
 	if [ -n "$BRIDGE" ]; then
 		bridge_plug "$k"
@@ -71,8 +74,8 @@ node_start() {
 		-chardev "file,id=klog,path=$RUN/kernel-$k.log,append=on" -device isa-debugcon,iobase=0xe9,chardev=klog
 		-chardev "socket,id=mon,path=$RUN/$k.mon,server=on,wait=off" -mon chardev=mon,mode=readline
 		-netdev "$wire" # the switch calls it
-		# Slots decide which lines are shared (slot 3, 4, 7, 8: 11; 5, 6, 9: 10): the wire has one of its own.
 		-device "virtio-net-pci,netdev=n0,mac=$(printf '52:54:00:00:00:%02x' "$k"),disable-modern=on,romfile=,addr=3"
+		-fw_cfg "name=opt/whimbrel/key,file=$RUN/key" -fw_cfg "name=opt/whimbrel/random,file=$RUN/$k.random"
 		"${DISK_ARGS[@]}"
 		-device "virtio-serial-pci,id=vs,max_ports=$((AGENT_PORTS + 1)),disable-modern=on,addr=5"
 	)
@@ -87,14 +90,13 @@ node_start() {
 			-device ide-cd,drive=cd,bootindex=0 -smbios "type=1,serial=$(node_cmdline "$k")")
 	fi
 	[ -z "$MIPS" ] || args+=(-icount "shift=$(mips_shift "$MIPS"),align=on,sleep=on")
-	# Memory of a file of its own comes in pages of 4 kB. Else QEMU asks for 2 MB each, which is faster, and about 5 MB a node more.
-	((${#MINE[@]} <= 8)) || args+=(-object "memory-backend-memfd,id=ram,size=$MEM,share=on" -machine memory-backend=ram)
 	[ "$GDB" = 0 ] || args+=(-gdb "unix:$RUN/$k.gdb,server=on,wait=off")
 	rm -f "$RUN/$k.pid"
 	if ! qemu-system-x86_64 "${args[@]}" >"$RUN/qemu-$k.log" 2>&1; then
 		cat "$RUN/qemu-$k.log" >&2
 		die "QEMU for node $k did not start; its message is above"
 	fi
+	rm -f "$RUN/$k.random"
 }
 
 # The kernel has printed something: the firmware's and GRUB's busy part is over.

@@ -3,10 +3,10 @@
 # up: from the sources to a cluster whose nodes see each other. Sourced by run-qemu.sh.
 
 up_options() {
-	N=3 MINE=() BRIDGE='' MTU='' DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' BUILD_FIRST=1
+	N=3 MINE=() BRIDGE='' MTU='' DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' PLAIN=0 KEY='' BUILD_FIRST=1
 	while [ $# -gt 0 ]; do
 		case $1 in
-		-n | --mine | --bridge | --mtu | --mem | --seed | --mips | --pcap | --skew | --drift | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
+		-n | --mine | --bridge | --mtu | --mem | --seed | --mips | --pcap | --skew | --drift | --key | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
 		esac
 		case $1 in
 		-n) N=$2; shift ;;
@@ -21,6 +21,8 @@ up_options() {
 		--log-writes) LOG_WRITES=$(realpath -m "$2"); shift ;;
 		--disk-errors) DISK_ERRORS=$(realpath -m "$2"); shift ;;
 		--no-views) VIEWS=0 ;;
+		--plain) PLAIN=1 ;;
+		--key) KEY=$(realpath -m "$2"); shift ;;
 		--gdb) GDB=1 ;;
 		--no-build) BUILD_FIRST=0 ;;
 		--skew)
@@ -44,7 +46,7 @@ up_options() {
 		die "--mips wants one of ${MIPS_BY_SHIFT[*]}: QEMU knows powers of two of 1000 million instructions per second, rounded down here"
 	[[ -z $MTU || $MTU =~ ^[0-9]+$ ]] || die "--mtu wants a number of bytes"
 	[[ -z $DISK_ERRORS || -f $DISK_ERRORS ]] || die "--disk-errors wants a file of blkdebug rules, not '$DISK_ERRORS'"
-	local k
+	local k parts=${#MINE[@]}
 	[ ${#MINE[@]} = 0 ] || [ -n "$BRIDGE" ] || die "--mine wants --bridge too: without it there is no way to the other nodes"
 	if [ ${#MINE[@]} = 0 ]; then
 		for ((k = 1; k <= N; k++)); do MINE+=("$k"); done
@@ -52,6 +54,7 @@ up_options() {
 	for k in "${MINE[@]}"; do
 		[[ $k =~ ^[1-9][0-9]*$ && $k -le $N ]] || die "--mine wants numbers of nodes from 1 to $N, as in --mine 1,2"
 	done
+	[ "$parts" = 0 ] || [ -n "$KEY" ] || die "--mine wants --key FILE too, 32 bytes that all parts of the cluster share: head -c 32 /dev/urandom >FILE"
 	[ -z "$BRIDGE" ] || bridge_options
 	for k in "${!SKEW[@]}" "${!DRIFT[@]}"; do ((k >= 1 && k <= N)) || die "--skew or --drift for node $k of $N"; done
 }
@@ -75,6 +78,8 @@ up_prepare() {
 	done
 	mkdir -p "$RUN"
 	conf_save
+	# What makes these nodes a cluster: who has it can speak as any of them.
+	(umask 077 && head -c 32 "${KEY:-/dev/urandom}" >"$RUN/key") || die "cannot write $RUN/key"
 	# A later build replaces these files; the running cluster and its disks keep what they were started with.
 	for f in "${files[@]}"; do
 		ln "$BUILD/$f" "$RUN/${f##*/}" 2>/dev/null || cp --sparse=always "$BUILD/$f" "$RUN/${f##*/}"

@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: MIT
-# Static programs that measure Whimbrel and Linux alike: nodebench (./run-qemu.sh bench node), nettest (bench net).
+# nodebench: one static program that measures Whimbrel and Linux alike (./run-qemu.sh bench node).
 NODEBENCH := $(BUILD)/user/bench/nodebench
-NETTEST := $(BUILD)/user/bench/nettest
-PROGRAMS += $(NODEBENCH) $(NETTEST)
+PROGRAMS += $(NODEBENCH)
 
 $(BUILD)/user/bench/%.o: user/bench/%.c
 	@mkdir -p $(@D)
 	$(UCC) $(UCFLAGS) -MMD -c -o $@ $<
 
-$(NODEBENCH): $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/bench/nodebench*.c))
-	$(UCC) $(UCFLAGS) -o $@ $^
-$(NETTEST): $(BUILD)/user/bench/nettest.o
+$(NODEBENCH): $(patsubst %.c,$(BUILD)/%.o,$(wildcard user/bench/*.c))
 	$(UCC) $(UCFLAGS) -o $@ $^

@@ -28,6 +28,7 @@ static size_t open_requests;
 static struct wh_event queue[QUEUE];
 static unsigned first, count;
 static struct wh_identity self;
+static struct wh_secret secret;
 static int wire = -1;
 static uint64_t rng;
 static struct host_faults faults;
@@ -82,6 +83,19 @@ uint64_t wh_now(void)
 long wh_identity(struct wh_identity *id)
 {
 	*id = self;
+	return 0;
+}
+
+void host_secret(const struct wh_secret *s)
+{
+	secret = *s;
+}
+
+/* The nodes are processes: what they draw differs by their time. */
+long wh_secret(struct wh_secret *s)
+{
+	*s = secret;
+	s->serial = wh_now();
 	return 0;
 }
 

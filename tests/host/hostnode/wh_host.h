@@ -22,12 +22,15 @@ long wh_copyout(uint64_t id, size_t off, const void *src, size_t len);
 long wh_notify(unsigned svc, uint64_t bits);
 uint64_t wh_now(void);
 long wh_identity(struct wh_identity *id);
+long wh_secret(struct wh_secret *s);
 
 /* What the wire does to each frame that this node sends; parts per million. */
 struct host_faults {
 	uint32_t loss, dup, corrupt;
 };
 
+/* What wh_secret gives; without this call there is no key. */
+void host_secret(const struct wh_secret *s);
 /* Be node `node` on that wire. */
 void host_node(unsigned node, unsigned nodes, uint64_t incarnation, int wire, uint64_t seed);
 void host_faults(const struct host_faults *f);
