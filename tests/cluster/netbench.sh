@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# netbench.sh [SECONDS]: two nodes with nothing but kernel, net server and netbench; print what they measured.
+# [PLAIN=1] netbench.sh [SECONDS]: two nodes with nothing but kernel, net server and netbench; print what they measured.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 build=${BUILD:-build}
@@ -21,13 +21,13 @@ for f in key random-1 random-2; do head -c 32 /dev/urandom >"$dir/$f"; done
 for k in 2 1; do
 	qemu-system-x86_64 -M pc -nodefaults -no-user-config -accel tcg -cpu qemu64,+smep,+smap,+umip -m 64M -display none \
 		-serial none -debugcon "file:$dir/log-$k" -kernel "$build/whimbrel.elf" \
-		-initrd "$build/servers/net,$build/tests/cluster/netbench" -append "node=$k nodes=2" \
+		-initrd "$build/servers/net,$build/tests/cluster/netbench" -append "node=$k nodes=2 plain=${PLAIN:-0}" \
 		-fw_cfg "name=opt/whimbrel/key,file=$dir/key" -fw_cfg "name=opt/whimbrel/random,file=$dir/random-$k" \
 		-netdev "stream,id=n0,server=off,addr.type=unix,addr.path=$dir/sw-$k.sock" \
 		-device "virtio-net-pci,netdev=n0,mac=52:54:00:00:00:0$k,disable-modern=on,romfile=" &
 	pids+=($!)
 done
-for ((i = 0; i < ${1:-30} * 5; i++)); do
+for ((i = 0; i < ${1:-60} * 5; i++)); do
 	if grep -q "timed_out" "$dir/log-1" 2>/dev/null; then
 		grep "migrate: " "$dir/log-1"
 		# Less noisy than the clock where others use the machine too.

@@ -12,10 +12,12 @@ case ${1:-} in
      --rounds N     default 5                        --json FILE    the result as JSON (default: RUN/node.json)
      --goal NAME=X  another goal for this run
 ./run-qemu.sh bench scale [-n N] [--grub] [--seconds S] [UP OPTIONS]   N nodes (16): up, idle, memory, a death and a rebirth
+./run-qemu.sh bench seal [--rounds N]  what authentication and encryption between nodes cost, beside the cipher alone
 RUN is WHIMBREL_RUN, or BUILD/bench. The exit status is 0 if every row reached its goal. docs/bench.md explains the rows.
 EOT
 	;;
 node) shift && exec "$here/node.sh" "$@" ;;
+seal) shift && exec "$here/seal.sh" "$@" ;;
 scale) shift && exec "$here/scale.sh" "$@" ;;
 *)
 	echo "run-qemu: no benchmark '$1'; ./run-qemu.sh bench lists them" >&2
