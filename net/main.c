@@ -57,6 +57,7 @@ static void card(struct text *t, const char *name, const struct nic_stats *n)
 	row(t, name, "moved_small", n->rx_small);
 	row(t, name, "copied_in", n->rx_copied);
 	row(t, name, "copied_out", n->tx_copied);
+	row(t, name, "copied_bytes", n->copied_bytes);
 	row(t, name, "full", n->tx_full);
 }
 

@@ -191,6 +191,7 @@ static struct pbuf *move_out(const struct nic *n, const struct parts *f)
 	if (!m)
 		return NULL;
 	m->bytes = f->total;
+	f->part[0]->nic->stats.copied_bytes += f->total;
 	moved_bytes += f->total;
 	m->custom.custom_free_function = free_moved;
 	return pbuf_alloced_custom(PBUF_RAW, f->total, PBUF_REF, &m->custom, m->data, f->total);
@@ -329,6 +330,7 @@ err_t nic_send(struct nic *nic, struct pbuf *p, const void *tail, unsigned trail
 		copy = pbuf_clone(PBUF_LINK, PBUF_RAM, p);
 		n = copy ? segments(nic, copy, seg) : 0;
 		nic->stats.tx_copied++;
+		nic->stats.copied_bytes += p->tot_len;
 	}
 	if (n > 0 && trailer > 0) {
 		unsigned at = nic->next_trailer % TX_SLOTS * NIC_TRAILER;

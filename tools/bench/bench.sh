@@ -11,6 +11,9 @@ case ${1:-} in
      --quick        one round of short samples       --only NAME    only this row (may be repeated); --list names them
      --rounds N     default 5                        --json FILE    the result as JSON (default: RUN/node.json)
      --goal NAME=X  another goal for this run
+./run-qemu.sh bench net [OPTIONS]    TCP between two nodes, against two machines of Debian's Linux: megabytes a second, round trips
+     --quick        one short round                  --rounds N     default 5
+     --mb N         megabytes a transfer (256)       --json FILE    the result as JSON (default: RUN/net.json)
 ./run-qemu.sh bench scale [-n N] [--grub] [--seconds S] [UP OPTIONS]   N nodes (16): up, idle, memory, a death and a rebirth
 ./run-qemu.sh bench seal [--rounds N]  what authentication and encryption between nodes cost, beside the cipher alone
 RUN is WHIMBREL_RUN, or BUILD/bench. The exit status is 0 if every row reached its goal. docs/bench.md explains the rows.
@@ -18,6 +21,7 @@ EOT
 	;;
 node) shift && exec "$here/node.sh" "$@" ;;
 seal) shift && exec "$here/seal.sh" "$@" ;;
+net) shift && exec "$here/net.sh" "$@" ;;
 scale) shift && exec "$here/scale.sh" "$@" ;;
 *)
 	echo "run-qemu: no benchmark '$1'; ./run-qemu.sh bench lists them" >&2

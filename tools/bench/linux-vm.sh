@@ -7,6 +7,7 @@
 LINUX_TOOLS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 LINUX_MODULES="virtio_pci virtio_blk virtio_console crc32c_generic ext4"
 LINUX_APPEND="console=ttyS0 quiet panic=-1 mitigations=off"
+LINUX_EXTRA=() # more options for QEMU
 
 # The uncompressed kernel's directory; fetched first if it is not there.
 linux_find() {
@@ -60,7 +61,7 @@ linux_initrd() {
 # What both peers' machines are given, beside what they are started with (node.sh: node_start).
 linux_args() {
 	LINUX_ARGS=(-M pc -nodefaults -no-user-config -accel tcg -cpu qemu64 -m "$1" -smp 1 -display none -no-reboot
-		-kernel "$LINUX/vmlinux" -append "$LINUX_APPEND")
+		-kernel "$LINUX/vmlinux" -append "$LINUX_APPEND" "${LINUX_EXTRA[@]}")
 }
 
 # linux_start VM DISK MEM: boot the machine in directory VM, which has initrd.cpio, and wait until it takes commands. DISK is a
