@@ -38,3 +38,28 @@ def test_connections_outlive_the_switch(fresh_cluster):
     for name in ("client.timed_out", "client.connections"):
         was, now = ([line for line in lines if line.startswith(name)] for lines in (before, c.sh(1, "netstats").splitlines()))
         assert was == now, "no connection had to be made again"
+
+
+def stat(c, node, name):
+    return next(int(line.split()[1]) for line in c.sh(node, "netstats").splitlines() if line.startswith(name + " "))
+
+
+def test_damage_waits_for_the_nodes_and_is_found(cluster):
+    c = cluster(2)
+    right = c.sh(1, "dd if=/dev/urandom of=/tmp/big bs=64k count=12 2>/dev/null; md5sum < /tmp/big | cut -d' ' -f1")
+    wait_until(lambda: b"not acknowledged" not in c.verb("net", "show").stdout, 10, what="nodes that know what the wire is like")
+    assert b"mode clean" in c.verb("net", "show").stdout
+    found = stat(c, 2, "wire.bad_tail")
+    c.verb("pause", 2)
+    try:
+        r = c.verb("net", "1-2", "corrupt=8%", "bits=2", ok=False)
+        assert r.returncode != 0 and b"not acknowledged by node 2;" in r.stderr
+        c.verb("resume", 2)
+        c.verb("net", "1-2", "corrupt=8%")
+        assert b"mode checked" in c.verb("net", "show").stdout and b"damage on" in c.verb("net", "show").stdout
+        while stat(c, 2, "wire.bad_tail") < found + 5:
+            assert c.sh(2, READ) == right
+    finally:
+        c.verb("resume", 2)
+        c.verb("net", "heal")
+    wait_until(lambda: b"mode clean" in c.verb("net", "show").stdout, 5, what="a clean wire")

@@ -35,6 +35,7 @@ static void tell(struct lan *lan, struct port *p)
 		pcap_frame(f.to, sizeof(f) - HEADER);
 	p->tell_ns = now_ns() + (p->told_times < REPEAT_SLOW_AFTER ? REPEAT_NS : REPEAT_SLOW_NS);
 	p->told_times++;
+	lan->repeats |= p->asked;
 }
 
 static bool waited_for(const struct port *p)
@@ -113,20 +114,22 @@ bool link_frame(struct lan *lan, struct port *p, const uint8_t *frame, size_t le
 
 int link_run(struct lan *lan)
 {
-	uint64_t now = 0, next = UINT64_MAX;
+	if (!lan->repeats)
+		return -1;
+	uint64_t now = now_ns(), next = UINT64_MAX;
 
 	for (unsigned k = 1; k <= lan->nports; k++) {
 		struct port *p = &lan->port[k];
 
 		if (!waited_for(p))
 			continue;
-		now = now ? now : now_ns();
 		if (p->tell_ns <= now)
 			tell(lan, p);
 		if (p->tell_ns < next)
 			next = p->tell_ns;
 	}
-	return next == UINT64_MAX ? -1 : next <= now ? 0 : (int)((next - now) / 1000000 + 1);
+	lan->repeats = next != UINT64_MAX;
+	return !lan->repeats ? -1 : next <= now ? 0 : (int)((next - now) / 1000000 + 1);
 }
 
 bool link_print(struct lan *lan, FILE *out)

@@ -23,6 +23,7 @@ static void join(struct lan *lan, struct port *p, int fd)
 
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	p->fd = fd;
+	lan->absent--;
 	p->skipped = 0;
 	lan_watch(lan, fd, WATCH_PORT, p->node, EPOLLIN, true);
 	link_joined(lan, p);
@@ -60,6 +61,7 @@ void port_hangup(struct lan *lan, struct port *p)
 {
 	close(p->fd); /* takes it out of the epoll set, too */
 	p->fd = -1;
+	lan->absent++;
 	p->in_at = p->in_end = p->out_len = p->out_head = 0;
 	p->npieces = 0;
 	p->piece_bytes = 0;

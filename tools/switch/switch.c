@@ -102,19 +102,18 @@ static void dispatch(struct lan *lan, const struct epoll_event *e)
 static int dial(struct lan *lan)
 {
 	static uint64_t next_ns;
-	uint64_t now = 0;
 
-	for (unsigned k = 1; k <= lan->nports; k++) {
-		if (lan->port[k].fd >= 0)
-			continue;
-		if (!now && (now = now_ns()) < next_ns)
-			return (int)((next_ns - now) / 1000000 + 1);
-		port_dial(lan, &lan->port[k]);
-	}
-	if (!now)
+	if (!lan->absent)
 		return -1;
+	uint64_t now = now_ns();
+
+	if (now < next_ns)
+		return (int)((next_ns - now) / 1000000 + 1);
+	for (unsigned k = 1; k <= lan->nports; k++)
+		if (lan->port[k].fd < 0)
+			port_dial(lan, &lan->port[k]);
 	next_ns = now + DIAL_MS * 1000000u;
-	return DIAL_MS;
+	return lan->absent ? DIAL_MS : -1;
 }
 
 static int sooner(int a, int b)
@@ -178,6 +177,7 @@ int main(int argc, char **argv)
 	if (lan.epoll_fd < 0 || lan.timer_fd < 0)
 		die("epoll or timerfd");
 	lan_watch(&lan, lan.timer_fd, WATCH_TIMER, 0, EPOLLIN, true);
+	lan.absent = lan.nports;
 	for (unsigned k = 1; k <= lan.nports; k++)
 		start_port(&lan, k);
 	wire_seed(&lan, argc > 3 ? strtoull(argv[3], NULL, 0) : 1);

@@ -93,12 +93,14 @@ struct lan {
 	struct stations stations;
 	struct port *dirty[MAX_PORTS];
 	unsigned ndirty;
+	unsigned absent; /* ports where nobody is */
 	/* link.c */
 	bool open;	 /* strangers are on this wire */
 	bool damages;	 /* some stage is set to damage frames */
 	bool may_damage; /* everybody knows */
 	unsigned mode;	 /* told last: enum link_mode */
 	uint32_t epoch;
+	bool repeats; /* somebody may have to be told again */
 	bool quit;
 };
 
