@@ -39,6 +39,15 @@ switch_start() {
 	die "the network switch did not start; its message is above"
 }
 
+# It still runs, or say what it left.
+switch_check_alive() {
+	[ -z "$BRIDGE" ] || return 0
+	switch_running && return 0
+	progress_end
+	tail -5 "$RUN/switch.log" >&2 || true
+	die "the network switch has stopped, so no node hears another; its last words are above. ./run-qemu.sh net restart brings it back"
+}
+
 # QEMU 7.2 forgets to go on sending if its connection ended while it was full; a stop of the machine for an instant reminds it.
 net_remind() {
 	[[ $(monitor "$1" info status) == *running* ]] || return 0 # paused: resume does the same
