@@ -69,7 +69,10 @@ cmd_restart() {
 	node_start "$1"
 	local tries
 	for ((tries = 0; tries < 12; tries++)); do
-		if node_exec "$1" -t 5 exec true 2>/dev/null </dev/null; then return 0; fi
+		if node_exec "$1" -t 5 exec true 2>/dev/null </dev/null; then
+			switch_check_alive
+			return 0
+		fi
 		node_check_alive "$1"
 	done
 	die "node $1 was started but does not answer; see ./run-qemu.sh log $1"

@@ -137,6 +137,7 @@ up_wait_views() {
 			progress_since "up: ${#MINE[@]} nodes answer, $all see all, node $k sees $seen"
 			[ "$seen" != ${#MINE[@]} ] || break
 			node_check_alive "$k"
+			switch_check_alive
 			[ $tries -lt 150 ] || {
 				progress_end
 				cat "$RUN/wait.log" >&2
