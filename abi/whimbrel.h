@@ -126,7 +126,8 @@ struct wh_identity {
 	int32_t drift_ppm;    /* from the command line: applied by the kernel's time base */
 	uint32_t views;	      /* view maintenance on? */
 	uint64_t seed;
-	uint32_t mtu; /* of the cluster's wire, bytes, from the command line; 0: as large as it goes */
+	uint32_t
+		mtu; /* of the cluster's wire, bytes, from the command line; 0: as large as it goes */
 	uint32_t zero;
 };
 

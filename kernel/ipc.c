@@ -11,7 +11,6 @@
 #include "lib.h"
 #include "proc.h"
 #include "trace.h"
-#include "env/inet.h"
 
 struct ipc_port *ipc_ports[WH_SVC_MAX];
 u64 ipc_count, ipc_open_requests;

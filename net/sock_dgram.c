@@ -80,9 +80,10 @@ static u8_t on_any_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip
 	(void)arg;
 	(void)pcb;
 	(void)addr;
-	if (pbuf_copy_partial(p, h, sizeof(h), header) != sizeof(h) || h[0] != UNREACHABLE ||
-	    h[1] != OF_PORT || h[ICMP_HEADER + 9] != IP_PROTO_UDP || h[ICMP_HEADER] != 0x45)
+	if (pbuf_copy_partial(p, h, sizeof(h), header) != sizeof(h) || h[0] != UNREACHABLE)
 		return 0;
+	if (h[1] != OF_PORT || h[ICMP_HEADER + 9] != IP_PROTO_UDP || h[ICMP_HEADER] != 0x45)
+		goto taken;
 	const uint8_t *ports = h + ICMP_HEADER + IP_HLEN;
 	uint16_t from = ports[0] << 8 | ports[1], to = ports[2] << 8 | ports[3];
 
@@ -95,7 +96,9 @@ static u8_t on_any_icmp(void *arg, struct raw_pcb *pcb, struct pbuf *p, const ip
 			wh_sock_tell(&t);
 		}
 	}
-	return 0;
+taken:
+	pbuf_free(p); /* lwIP would take it for junk */
+	return 1;
 }
 
 /* ---- requests ---- */
@@ -243,7 +246,7 @@ int sock_dgram_send(struct sock *s, struct sock_req *q, const struct wh_event *e
 
 	if (!p)
 		return -ENOBUFS;
-	if (wh_copyin(ev->id, 0, p->payload, ev->bulk_len) != (long)ev->bulk_len) {
+	if (ev->bulk_len && wh_copyin(ev->id, 0, p->payload, ev->bulk_len) != (long)ev->bulk_len) {
 		err = -EFAULT;
 	} else if (s->udp) {
 		err = sock_errno(

@@ -20,12 +20,12 @@ enum {
 	CONNECTIONS_MAX = 200, /* of MEMP_NUM_TCP_PCB; the rest is the services' */
 	PRIORITY = TCP_PRIO_NORMAL -
 		   1, /* lwIP ends connections of users first when there are too many */
-	RING_SMALL = 8 * 1024,
-	RING_LARGE = 256 * 1024,
-	RINGS_MAX = 2 * 1024 * 1024, /* bytes of all rings */
-	LARGE_AFTER = 16 * 1024,     /* written through a small ring before it becomes large */
-	RX_MAX = 8 * 1024 * 1024,    /* received and not taken, of all sockets */
-	PACKETS_MAX = 1024,	     /* of one: small ones cost more than their bytes */
+	RING_SMALL = 16 * 1024,
+	RING_LARGE = 1024 * 1024,
+	RINGS_MAX = 2560 * 1024,  /* bytes of all rings */
+	LARGE_AFTER = 16 * 1024,  /* written through a small ring before it becomes large */
+	RX_MAX = 8 * 1024 * 1024, /* received and not taken, of all sockets */
+	PACKETS_MAX = 1024,	  /* of one: small ones cost more than their bytes */
 	SEGS = 64,
 };
 #define ORPHAN_NS (30 * SERVE_SEC)

@@ -78,8 +78,6 @@ void inet_news(struct inet *i, u32 flags);
 void inet_close(struct inet *i, bool reset);
 /* A piece of the net server's memory: where the kernel sees it, and in *n (at most what it was) how far. NULL: it is gone. */
 void *inet_memory(u64 addr, u64 *n, bool write);
-/* The net server has died. */
-void inet_net_gone(void);
 
 /* ---- inet_stream.c, inet_dgram.c ---- */
 i64 inet_stream_send(struct inet *i, struct sock_io *io);
