@@ -138,7 +138,6 @@ static void on_services(void *arg, uint64_t bits)
 int main(void)
 {
 	serve_init(WH_SVC_NET);
-	serve_idle(sock_service_deliver); /* before the cards are shown what there is to send */
 	stack_start();
 	udp_service_start();
 	tcp_service_start();

@@ -238,7 +238,8 @@ static bool carry_own(void)
 	return any;
 }
 
-void sock_service_deliver(void)
+/* Carry what is for this node itself, tell what has happened. */
+static void sock_service_deliver(void)
 {
 	bool again = carry_own();
 
@@ -256,6 +257,7 @@ void sock_service_start(void)
 {
 	for (uint32_t type = SOCK_OPEN; type <= SOCK_SET; type++)
 		serve_on(type, on_request);
+	stack_deliver(sock_service_deliver);
 	serve_note(WH_NOTE_SOCK, on_news, NULL);
 	sock_dgram_start();
 }

@@ -57,8 +57,6 @@ struct sock {
 };
 
 void sock_service_start(void);
-/* Before the loop sleeps: carry what is for this node itself, tell what has happened. */
-void sock_service_deliver(void);
 
 struct sock_service_stats {
 	unsigned sockets, connections, orphans;

@@ -30,6 +30,7 @@ enum {
 	RTO_MAX = 10,
 	PERSIST_MAX = 3, /* step of lwIP's probes of a closed window: 1.2 s */
 	RX_BUDGET = 128, /* frames between two looks at the clients */
+	MAX_DELIVER = 4,
 	JUNK_NS = 1 * SERVE_SEC,
 	FRAME_MIN = 42,
 	IP_SOURCE = 26, /* offsets in a frame */
@@ -47,6 +48,8 @@ struct interface {
 static struct interface wire, host;
 static struct wh_identity self;
 static struct serve_timer tick_timer;
+static void (*deliver[MAX_DELIVER])(void);
+static unsigned deliver_count;
 static bool active;	     /* a frame came or went since the last tick */
 static uint64_t slow_at;     /* when the last slow tick was due, node monotonic ns */
 static uint64_t junk_at;     /* last log line about junk */
@@ -293,7 +296,8 @@ static void poll_cards(void)
 
 	if (host.nic)
 		more |= nic_poll(host.nic, RX_BUDGET, host_input, NULL) == RX_BUDGET;
-	tcp_service_deliver();
+	for (unsigned i = 0; i < deliver_count; i++)
+		deliver[i]();
 	nic_flush(wire.nic);
 	if (host.nic)
 		nic_flush(host.nic);
@@ -323,6 +327,13 @@ static void add(struct interface *i, const char *ip, const char *gateway)
 	    !netif_add(&i->netif, &addr, &mask, &gw, NULL, init_netif, ethernet_input))
 		serve_die("lwIP refuses the interface %s", ip);
 	netif_set_up(&i->netif);
+}
+
+void stack_deliver(void (*fn)(void))
+{
+	if (deliver_count == MAX_DELIVER)
+		serve_die("more than %d kinds of clients", MAX_DELIVER);
+	deliver[deliver_count++] = fn;
 }
 
 static unsigned mtu_of_wire(void)

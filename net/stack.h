@@ -15,6 +15,9 @@
 
 void stack_start(void);
 
+/* Call fn after each batch of frames, and before what was made of it is sent. */
+void stack_deliver(void (*fn)(void));
+
 /* The address of a node; its number from an address, 0 if it is none. */
 ip_addr_t stack_addr(unsigned node);
 unsigned stack_node(const ip_addr_t *addr);

@@ -212,7 +212,7 @@ static void deliver(struct conn *c)
 		stream_read(c->pcb, n);
 }
 
-void tcp_service_deliver(void)
+static void tcp_service_deliver(void)
 {
 	while (ready) {
 		struct conn *c = ready;
@@ -440,6 +440,7 @@ void tcp_service_stats(struct tcp_service_stats *s)
 
 void tcp_service_start(void)
 {
+	stack_deliver(tcp_service_deliver);
 	serve_on(NET_LISTEN, on_listen);
 	serve_on(NET_ACCEPT, on_accept);
 	serve_on(NET_CONNECT, on_connect);

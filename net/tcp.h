@@ -7,10 +7,6 @@
 
 void tcp_service_start(void);
 
-/* Hand what has arrived to the requests that wait for it. Called after each batch of frames, so
- * that one answer carries many frames. */
-void tcp_service_deliver(void);
-
 /* Every slow tick (node monotonic ns): repeat what had no room, end what waits for a silent peer. */
 void tcp_service_tick(uint64_t now);
 
