@@ -50,7 +50,7 @@ enum fs_type {
 	FS_ADOPT = 29,	   /* fs_adopt: add node `owner` to the hold's owners -> fs_opened (by the
 			      migration handler) */
 	FS_BIND = 30,  /* fs_hold_req: first use after migration -> fs_opened (effect-free probe) */
-	FS_MKNOD = 31, /* fs_path (mode: FIFO/regular only; else -EPERM) */
+	FS_MKNOD = 31, /* fs_path (mode: FIFO, socket, regular only; else -EPERM) */
 	FS_LOCK = 32,  /* fs_lock -> fs_lock: a record lock, never blocking; -EAGAIN, -ENOLCK */
 	FS_END = 33, /* fs_end -> fs_end_done: an operation on an open file that stayed at its home
 			     node (docs/restless.md); status = its result */

@@ -30,6 +30,11 @@ chmod 1777 "$root/tmp" "$root/var/tmp"
 chmod 700 "$root/root"
 cp -R "$here/rootfs/." "$root/"
 install -m 755 "$busybox" "$root/bin/busybox"
+# Node K is 10.0.0.K (docs/net.md), as many as there may be.
+{
+	echo "127.0.0.1 localhost"
+	for k in $(seq 64); do echo "10.0.0.$k node$k"; done
+} >"$root/etc/hosts"
 
 for pair in "$@"; do
 	install -D -m "$(stat -c %a "${pair%%:*}")" "${pair%%:*}" "$root${pair#*:}"

@@ -37,6 +37,8 @@ static uint8_t file_type(unsigned mode)
 		return EXT2_FT_SYMLINK;
 	case S_IFIFO:
 		return EXT2_FT_FIFO;
+	case S_IFSOCK:
+		return EXT2_FT_SOCK;
 	default:
 		return EXT2_FT_UNKNOWN;
 	}

@@ -102,7 +102,7 @@ long op_mknod(struct tree *t, struct fs_request *r)
 
 	if (err < 0)
 		return err;
-	if (type != 0 && type != S_IFREG && type != S_IFIFO)
+	if (type != 0 && type != S_IFREG && type != S_IFIFO && type != S_IFSOCK)
 		return -EPERM;
 	return create_at(t, path, (type ? type : S_IFREG) | (q.mode & 07777), q.cred, NULL);
 }
