@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The Wireshark dissector that `make dissector` makes of the headers, on the capture of a real migration."""
 import subprocess
+import time
 
 import pytest
 
 from cluster_lib import build_dir
-from cluster_lib.cluster import wait_until
+from cluster_lib.cluster import Cluster, wait_until
 
 # docs/migration-protocol.md, steps 1 to 9; what may come several times or in between is left out.
 STEPS = ["HELLO", "WELCOME", "OFFER", "ACCEPT", "IMAGE", "PREPARED", "COMMIT", "DONE", "RELEASED"]
@@ -26,22 +27,22 @@ def fields(capture, *names):
 
 
 @pytest.fixture(scope="module")
-def migration(cluster, tmp_path_factory):
-    """A capture of one migration from node 1 to node 2, and the pid."""
-    c = cluster(2)
+def migration(tmp_path_factory):
+    """A capture of the life of two nodes from their start, with one migration from node 1 to node 2; and the pid."""
     capture = tmp_path_factory.mktemp("capture") / "m.pcap"
-    for node in (1, 2):
-        c.sh(node, "load off")
-    c.verb("net", "pcap", "start", capture)
-    c.verb("net", "open", "on")
-    c.verb("net", "open", "off")
-    pid = c.spawn(1, "sleep 1000")
-    c.sh(1, f"migrate {pid} 2")
-    wait_until(lambda: "RELEASED" in [r[0] for r in fields(capture, "whimbrel.wire.name")], 10, 0.5, "the end of the migration")
-    c.verb("net", "pcap", "stop")
-    c.sh(1, f"kill -9 {pid}")
-    for node in (1, 2):
-        c.sh(node, "load on")
+    c = Cluster(2, "--plain", "--pcap", capture)
+    try:
+        c.up()
+        for node in (1, 2):
+            c.sh(node, "load off")
+        c.verb("net", "open", "on")
+        c.verb("net", "open", "off")
+        pid = c.spawn(1, "sleep 1000")
+        c.sh(1, f"migrate {pid} 2")
+        wait_until(lambda: "RELEASED" in [r[0] for r in fields(capture, "whimbrel.wire.name")], 10, 0.5, "the end of the migration")
+        c.verb("net", "pcap", "stop")
+    finally:
+        c.down()
     return capture, pid
 
 
@@ -76,9 +77,34 @@ def test_the_others_are_read_too(migration):
     assert {n for n, in fields(capture, "whimbrel.load_report.node")} == {"1", "2"}
     told = fields(capture, "whimbrel.link_msg.mode", "whimbrel.link_msg.type", "whimbrel.link_msg.epoch", "eth.src")
     tells = [t for t in told if t[1] == "2"]
-    assert {t[0] for t in tells} == {"1", "3"} and {t[3] for t in tells} == {"52:54:00:00:00:00"}
+    assert {t[0] for t in tells} == {"1", "3"} and {t[0] for t in told if t[1] == "3"} == {"1", "3"}, "told and acknowledged"
+    assert {t[3] for t in tells} == {"52:54:00:00:00:00"}
     assert int(tells[-1][2]) > int(tells[0][2])
     assert fields(capture, "whimbrel.file.call"), "the file servers talked, since files moved along"
+
+
+def test_the_handshake_is_read(migration):
+    capture, _ = migration
+    types = {int(t) for t, in fields(capture, "whimbrel.peer_frame.type")}
+    assert {0x10000, 0x10001, 0x10002} <= types
+    hellos = set(fields(capture, "whimbrel.auth_hello.from", "whimbrel.auth_hello.to", "whimbrel.auth_hello.plain"))
+    assert hellos == {("1", "2", "1"), ("2", "1", "1")}
+    assert fields(capture, "whimbrel.sealed") == []
+
+
+def test_what_is_sealed_is_shown_as_such(cluster, tmp_path):
+    c = cluster(2)
+    capture = tmp_path / "sealed.pcap"
+    c.verb("net", "pcap", "start", capture)
+    c.sh(2, "echo secret > /n/1/tmp/sealed; rm /n/1/tmp/sealed")
+    wait_until(lambda: fields(capture, "whimbrel.sealed", "udp.dstport"), 10, 0.5, "something sealed")
+    time.sleep(1)  # nodes report their load more often than that
+    c.verb("net", "pcap", "stop")
+    services = fields(capture, "whimbrel.sealed", "tcp.dstport", "udp.dstport")
+    assert {"702"} <= {s[1] for s in services} and {"705"} <= {s[2] for s in services}
+    assert fields(capture, "whimbrel.file.call") == [] and fields(capture, "whimbrel.load_report.node") == []
+    assert fields(capture, "whimbrel.strange") == []
+    assert b"secret" not in capture.read_bytes()
 
 
 def test_nothing_is_called_strange(migration):

@@ -4,18 +4,16 @@
 -- comes from the table `W`, which tools/wireshark/tables.sh makes of the headers; `make dissector` joins both in one file.
 --   wireshark -X lua_script:build/whimbrel.lua FILE       fields: whimbrel.STRUCT.MEMBER, as in whimbrel.wire_head.type
 local N, S = W.number, W.struct
-local TAG = N.SEAL_TAG or 0
+local TAG = N.SEAL_TAG
 local HEADER = S.peer_frame.size
 
 local whimbrel = Proto("whimbrel", "Whimbrel")
 local fields = {}
 
 -- Which table of names a member's numbers are to be looked up in.
-local messages, peer_types = {}, { [N.PEER_T_HELLO] = "HELLO" }
+local messages = {}
 for number, m in pairs(W.message) do messages[number] = m.name end
-if N.PEER_T_WELCOME then
-	peer_types[N.PEER_T_WELCOME], peer_types[N.PEER_T_CONFIRM] = "WELCOME", "CONFIRM"
-end
+local peer_types = { [N.PEER_T_HELLO] = "HELLO", [N.PEER_T_WELCOME] = "WELCOME", [N.PEER_T_CONFIRM] = "CONFIRM" }
 local services = {}
 for port, name in pairs(W.service) do if port ~= 0 then services[port] = name end end
 local names = {
@@ -54,7 +52,7 @@ local function declare_all(struct, done)
 	end
 end
 local done = {}
-for _, struct in ipairs { "link_msg", "link_tail", "peer_frame", "peer_hello", "auth_hello", "dgram_head", "wire_head", "wire_body",
+for _, struct in ipairs { "link_msg", "link_tail", "peer_frame", "auth_hello", "dgram_head", "wire_head", "wire_body",
 	"peer_fs_request", "peer_fs_reply", "probe", "load_report" } do
 	declare_all(struct, done)
 end
@@ -145,7 +143,7 @@ local function frame_bytes(length)
 end
 
 local function ours(magic)
-	return magic == N.PEER_FRAME_MAGIC or magic == N.PEER_MAGIC_OPEN or magic == N.PEER_MAGIC_SEALED
+	return magic == N.PEER_MAGIC_OPEN or magic == N.PEER_MAGIC_SEALED
 end
 
 -- One peer frame: servers/lib/peer_frame.h.
@@ -166,12 +164,15 @@ local function frame(buf, pinfo, tree)
 		return buf:len()
 	end
 	add(top, buf, 0, "peer_frame")
-	if TAG > 0 and buf:len() >= TAG then top:add(fields.tag, buf(buf:len() - TAG, TAG)) end
+	if buf:len() < frame_bytes(length) then
+		top:add_proto_expert_info(strange, "shorter than it says")
+		return buf:len()
+	end
+	top:add(fields.tag, buf(buf:len() - TAG, TAG))
 	local kind = number_at(buf, 0, "peer_frame", "type")
-	if HEADER + length > buf:len() then return buf:len() end
 	local body = length > 0 and buf(HEADER, length):tvb()
 	if peer_types[kind] then
-		if body then add(top, body, 0, S.auth_hello and "auth_hello" or "peer_hello") end
+		if body then add(top, body, 0, "auth_hello") end
 		say(pinfo, service .. " " .. peer_types[kind])
 	elseif body and service == "MIGRATE" then
 		migrate(body, pinfo, top)
@@ -201,27 +202,24 @@ local datagrams = Proto("whimbrel_datagram", "Whimbrel datagrams")
 function datagrams.dissector(buf, pinfo, tree)
 	local service = services[pinfo.dst_port] or services[pinfo.src_port] or "?"
 	local top = tree:add(whimbrel, buf(), "Whimbrel, datagram of service " .. service)
-	local payload = buf
-	if S.dgram_head then
-		local head = S.dgram_head.size
-		if buf:len() < head + TAG then
-			top:add_proto_expert_info(strange, "shorter than a datagram of ours")
-			return buf:len()
-		end
-		local magic, size = buf(0, 4):le_uint(), buf:len() - head - TAG
-		add(top:add(whimbrel, buf(0, head), "head"), buf, 0, "dgram_head")
-		top:add(fields.tag, buf(buf:len() - TAG, TAG))
-		if magic ~= N.DGRAM_MAGIC_OPEN then
-			if size > 0 then top:add(fields.sealed, buf(head, size)) end
-			say(pinfo, service .. ", sealed, " .. size .. " bytes")
-			return buf:len()
-		end
-		if size == 0 then
-			say(pinfo, service .. ", no payload")
-			return buf:len()
-		end
-		payload = buf(head, size):tvb()
+	local head = S.dgram_head.size
+	local magic, size = buf:len() >= 4 and buf(0, 4):le_uint(), buf:len() - head - TAG
+	if size < 0 or (magic ~= N.DGRAM_MAGIC_OPEN and magic ~= N.DGRAM_MAGIC_SEALED) then
+		top:add_proto_expert_info(strange, "no datagram of ours")
+		return buf:len()
 	end
+	add(top:add(whimbrel, buf(0, head), "head"), buf, 0, "dgram_head")
+	top:add(fields.tag, buf(buf:len() - TAG, TAG))
+	if size == 0 then
+		say(pinfo, service .. ", no payload")
+		return buf:len()
+	end
+	if magic == N.DGRAM_MAGIC_SEALED then
+		top:add(fields.sealed, buf(head, size))
+		say(pinfo, service .. ", sealed, " .. size .. " bytes")
+		return buf:len()
+	end
+	local payload = buf(head, size):tvb()
 	local struct = ({ CLOCK = "probe", LOAD = "load_report" })[service]
 	if struct and payload:len() >= S[struct].size then
 		add(top:add(whimbrel, payload(), struct), payload, 0, struct)
