@@ -15,6 +15,7 @@
 #include "serve.h"
 #include "sock.h"
 #include "stack.h"
+#include "stream.h"
 
 enum {
 	CONNECTIONS_MAX = 200, /* of MEMP_NUM_TCP_PCB; the rest is the services' */
@@ -133,7 +134,6 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 {
 	struct sock *s = arg;
 
-	(void)pcb;
 	(void)err;
 	if (!p) {
 		s->eof = true;
@@ -162,6 +162,7 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 			break;
 	}
 	mark_ready(s);
+	stream_received(pcb);
 	return ERR_OK;
 }
 
@@ -194,8 +195,8 @@ static void took(struct sock *s, uint64_t read)
 	if (!s->rx)
 		s->rx_last = NULL;
 	s->rx_read = read;
-	for (; s->pcb && n > 0; n -= LWIP_MIN(n, UINT16_MAX))
-		tcp_recved(s->pcb, LWIP_MIN(n, UINT16_MAX));
+	if (s->pcb && n > 0)
+		stream_read(s->pcb, n);
 	if (s->untold)
 		mark_ready(s);
 }
@@ -216,6 +217,8 @@ static uint8_t *unqueued(const struct sock *s, uint64_t *n)
 
 static void push(struct sock *s)
 {
+	uint64_t before = s->queued;
+
 	if (!s->pcb || s->connecting || s->listening || !s->ring.mem)
 		return;
 	while (s->queued < s->written) {
@@ -229,7 +232,7 @@ static void push(struct sock *s)
 			break; /* on_sent, or the sweep, goes on */
 		s->queued += n;
 	}
-	tcp_output(s->pcb);
+	stream_output(s->pcb, s->queued - before);
 	if (s->shut && !s->fin && s->queued == s->written)
 		s->fin = tcp_shutdown(s->pcb, 0, 1) == ERR_OK;
 }

@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 
+#include "lwip/priv/tcp_priv.h"
 #include "lwip/stats.h"
 
 #include "port.h"
@@ -15,8 +16,51 @@
 #include "stream.h"
 
 enum {
-	MEM_RESERVE = 128 * 1024
-}; /* of the heap, for what keeps connections going: acknowledgements */
+	MEM_RESERVE =
+		128 * 1024, /* of the heap, for what keeps connections going: acknowledgements */
+	WAITING_MAX = 16,   /* connections that do; more do not wait */
+	ACK_NS = 1 * SERVE_MS,
+	CORK_NS = SERVE_MS / 4,
+};
+
+/* Connections with something to do soon, by their pcbs, which may be gone by then. */
+struct waiting {
+	struct tcp_pcb *pcb[WAITING_MAX];
+	unsigned count;
+	struct serve_timer timer;
+};
+
+static bool is_waiting(const struct waiting *w, const struct tcp_pcb *pcb)
+{
+	for (unsigned i = 0; i < w->count; i++) {
+		if (w->pcb[i] == pcb)
+			return true;
+	}
+	return false;
+}
+
+static void end_waiting(struct waiting *w, const struct tcp_pcb *pcb)
+{
+	for (unsigned i = 0; i < w->count; i++) {
+		if (w->pcb[i] == pcb)
+			w->pcb[i--] = w->pcb[--w->count];
+	}
+}
+
+/* False: it cannot wait. */
+static bool start_waiting(struct waiting *w, struct tcp_pcb *pcb, uint64_t ns,
+			  void (*fn)(void *arg))
+{
+	if (is_waiting(w, pcb))
+		return true;
+	if (w->count == WAITING_MAX)
+		return false;
+	w->pcb[w->count++] = pcb;
+	if (!serve_timer_armed(&w->timer))
+		serve_timer(&w->timer, serve_now() + ns, fn, NULL);
+	return true;
+}
+/* of the heap, for what keeps connections going: acknowledgements */
 
 /* ---- receiving ---- */
 
@@ -79,11 +123,42 @@ long rx_peek(const struct rx_queue *q, uint64_t request, size_t off, size_t room
 	return done;
 }
 
-void rx_drop(struct rx_queue *q)
+void rx_queue_drop(struct rx_queue *q)
 {
 	if (q->first) /* freed link by link */
 		pbuf_free(q->first);
 	*q = (struct rx_queue){0};
+}
+
+static struct waiting acks;
+
+static void ack(struct tcp_pcb *pcb)
+{
+	end_waiting(&acks, pcb);
+	tcp_ack_now(pcb);
+	tcp_output(pcb);
+}
+
+static void ack_all(void *arg)
+{
+	(void)arg;
+	for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+		next = p->next;
+		if (is_waiting(&acks, p))
+			ack(p);
+	}
+	acks.count = 0;
+}
+
+/* lwIP acknowledges every second segment at once, and the first of two by its fast timer. Gaps, and what closes the
+ * connection, stay its affair. */
+void stream_received(struct tcp_pcb *pcb)
+{
+	if (!(pcb->flags & TF_ACK_NOW) || pcb->state != ESTABLISHED || pcb->ooseq ||
+	    !start_waiting(&acks, pcb, ACK_NS, ack_all))
+		return;
+	tcp_clear_flags(pcb, TF_ACK_NOW);
+	tcp_set_flags(pcb, TF_ACK_DELAY);
 }
 
 void stream_read(struct tcp_pcb *pcb, size_t n)
@@ -92,6 +167,8 @@ void stream_read(struct tcp_pcb *pcb, size_t n)
 		tcp_recved(pcb, UINT16_MAX);
 	if (n > 0)
 		tcp_recved(pcb, n);
+	if (acks.count > 0 && is_waiting(&acks, pcb))
+		ack(pcb);
 }
 
 /* ---- sending ---- */
@@ -136,4 +213,35 @@ long stream_write(struct tcp_pcb *pcb, uint64_t request, size_t off, size_t len)
 		done += n;
 	}
 	return done;
+}
+
+static struct waiting corked;
+
+static void uncork(struct tcp_pcb *pcb)
+{
+	end_waiting(&corked, pcb);
+	tcp_nagle_disable(pcb);
+	tcp_output(pcb);
+}
+
+static void uncork_all(void *arg)
+{
+	(void)arg;
+	for (struct tcp_pcb *p = tcp_active_pcbs, *next; p; p = next) {
+		next = p->next;
+		if (is_waiting(&corked, p))
+			uncork(p);
+	}
+	corked.count = 0;
+}
+
+void stream_output(struct tcp_pcb *pcb, size_t written)
+{
+	/* Nagle's rule for this moment. Who has it always need not wait for us. */
+	if (written >= pcb->mss && tcp_nagle_disabled(pcb) &&
+	    start_waiting(&corked, pcb, CORK_NS, uncork_all))
+		tcp_nagle_enable(pcb);
+	else if (corked.count > 0 && written < pcb->mss && is_waiting(&corked, pcb))
+		uncork(pcb);
+	tcp_output(pcb);
 }

@@ -27,9 +27,15 @@ void rx_put(struct rx_queue *q, struct pbuf *p);
 long rx_copyout(struct rx_queue *q, uint64_t request, size_t off, size_t room);
 /* The same without taking them (MSG_PEEK). */
 long rx_peek(const struct rx_queue *q, uint64_t request, size_t off, size_t room);
-void rx_drop(struct rx_queue *q);
+void rx_queue_drop(struct rx_queue *q);
 
-/* The client has taken n bytes: opens TCP's window again. */
+/*
+ * Acknowledgements cost as much as a frame of 60 kB, so they wait for the reader, who takes many
+ * frames at once; a millisecond if he is slow. For tcp_recv callbacks, when data has come.
+ */
+void stream_received(struct tcp_pcb *pcb);
+
+/* The client has taken n bytes: opens TCP's window again, and acknowledges. */
 void stream_read(struct tcp_pcb *pcb, size_t n);
 
 /* ---- what is to be sent ---- */
@@ -41,5 +47,11 @@ void stream_read(struct tcp_pcb *pcb, size_t n);
  * before tcp_output().
  */
 long stream_write(struct tcp_pcb *pcb, uint64_t request, size_t off, size_t len);
+
+/*
+ * tcp_output() after a piece of a long stream has been written. What does not fill a segment waits
+ * a little for the next piece, unless all else is acknowledged.
+ */
+void stream_output(struct tcp_pcb *pcb, size_t written);
 
 #endif

@@ -93,7 +93,7 @@ static void free_conn(struct conn *c)
 			break;
 		}
 	}
-	rx_drop(&c->rx);
+	rx_queue_drop(&c->rx);
 	answer(&c->connecting, -ECANCELED);
 	answer(&c->receiving, -ECANCELED);
 	fail_sends(c, -ECANCELED);
@@ -182,12 +182,12 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 {
 	struct conn *c = arg;
 
-	(void)pcb;
 	(void)err;
 	if (!p) {
 		c->finished = true;
 	} else {
 		rx_put(&c->rx, p);
+		stream_received(pcb);
 	}
 	mark_ready(c);
 	return ERR_OK;
