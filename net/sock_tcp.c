@@ -24,7 +24,7 @@ enum {
 	RING_SMALL = 16 * 1024,
 	RING_LARGE = 1024 * 1024,
 	RINGS_MAX = 2560 * 1024,  /* bytes of all rings */
-	LARGE_AFTER = 16 * 1024,  /* written through a small ring before it becomes large */
+	RING_STEP = 8,		  /* how much larger the next one is, when one is not enough */
 	RX_MAX = 8 * 1024 * 1024, /* received and not taken, of all sockets */
 	PACKETS_MAX = 1024,	  /* of one: small ones cost more than their bytes */
 	SEGS = 64,
@@ -36,6 +36,7 @@ static struct sock *ready, *orphans;
 static struct serve_timer sweep_timer;
 
 static void end_orphan(struct sock *s);
+static void sweep_soon(void);
 static struct tcp_pcb *detach(struct sock *s);
 
 static void mark_ready(struct sock *s)
@@ -215,6 +216,12 @@ static uint8_t *unqueued(const struct sock *s, uint64_t *n)
 	return r->mem + off;
 }
 
+/* Has lwIP still to be given something? */
+static bool unfinished(const struct sock *s)
+{
+	return s->pcb && !s->connecting && (s->queued < s->written || (s->shut && !s->fin));
+}
+
 static void push(struct sock *s)
 {
 	uint64_t before = s->queued;
@@ -235,6 +242,8 @@ static void push(struct sock *s)
 	stream_output(s->pcb, s->queued - before);
 	if (s->shut && !s->fin && s->queued == s->written)
 		s->fin = tcp_shutdown(s->pcb, 0, 1) == ERR_OK;
+	if (unfinished(s))
+		sweep_soon();
 }
 
 static err_t on_sent(void *arg, struct tcp_pcb *pcb, u16_t len)
@@ -527,9 +536,12 @@ void sock_tcp_news(struct sock *s, const struct sock_news *n)
 	s->written = n->written;
 	s->shut |= n->flags & SOCK_N_SHUT;
 	push(s);
-	if (s->pcb && !s->listening && s->ring.size == RING_SMALL && s->written > LARGE_AFTER &&
-	    s->written - s->acked > RING_SMALL / 2 && !(n->flags & SOCK_N_CLOSE))
-		ring_change(s, RING_LARGE);
+	if (s->pcb && !s->listening && s->ring.size < RING_LARGE &&
+	    s->written - s->ring.start >= s->ring.size &&
+	    s->written - s->acked > s->ring.size / 2 && !(n->flags & SOCK_N_CLOSE)) {
+		ring_change(s, LWIP_MIN(s->ring.size * RING_STEP, RING_LARGE));
+		sweep_soon();
+	}
 }
 
 static void forget(struct sock *s)
@@ -563,10 +575,24 @@ static void end_orphan(struct sock *s)
 	forget(s);
 }
 
-/* Unacked orphans that nobody hears of again, and what lwIP had no memory for. */
+/* A connection that has been silent from one sweep to the next does with a small ring. True: it has a large one. */
+static bool shrink(struct sock *s)
+{
+	if (s->ring.size <= RING_SMALL)
+		return false;
+	if (s->swept == s->written && s->acked == s->written) {
+		ring_change(s, RING_SMALL);
+		ring_retire(s);
+	}
+	s->swept = s->written;
+	return s->ring.size > RING_SMALL;
+}
+
+/* Unacked orphans that nobody hears of again, what lwIP had no memory for, and memory that is not needed. */
 static void sweep(void *arg)
 {
 	uint64_t now = serve_now();
+	bool more = false;
 
 	(void)arg;
 	for (struct sock *s = orphans, *next; s; s = next) {
@@ -576,8 +602,19 @@ static void sweep(void *arg)
 		else
 			push(s);
 	}
-	if (orphans)
+	for (struct sock *s = sock_next(NULL); s; s = sock_next(s)) {
+		if (unfinished(s))
+			push(s);
+		more |= shrink(s) || unfinished(s);
+	}
+	if (orphans || more)
 		serve_timer(&sweep_timer, now + SWEEP_NS, sweep, NULL);
+}
+
+static void sweep_soon(void)
+{
+	if (!serve_timer_armed(&sweep_timer))
+		serve_timer(&sweep_timer, serve_now() + SWEEP_NS, sweep, NULL);
 }
 
 void sock_tcp_close(struct sock *s, bool reset)
@@ -609,6 +646,5 @@ void sock_tcp_close(struct sock *s, bool reset)
 	s->next_orphan = orphans;
 	orphans = s;
 	sock_stats.orphans++;
-	if (!serve_timer_armed(&sweep_timer))
-		serve_timer(&sweep_timer, s->orphan_since + SWEEP_NS, sweep, NULL);
+	sweep_soon();
 }

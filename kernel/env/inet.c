@@ -63,10 +63,10 @@ static bool is_service_port(u16 port)
 	return false;
 }
 
-/* Nodes talk to each other's services, their programs do not. */
+/* Nodes talk to each other's services, their programs do not. 10.0/16: the cluster's wire, and the card to the host. */
 static bool is_ours(const struct inet_addr *a)
 {
-	return host_order(a) >> 8 == 0x0a0000 || host_order(a) >> 24 == 127 || !a->addr;
+	return host_order(a) >> 16 == 0x0a00 || host_order(a) >> 24 == 127 || !a->addr;
 }
 
 int inet_may_reach(const struct inet *i, const struct inet_addr *to)

@@ -87,6 +87,7 @@ i64 inet_dgram_send(struct inet *i, struct sock_io *io);
 i64 inet_dgram_recv(struct inet *i, struct sock_io *io);
 /* One has come: how many bytes of it to take, or 0. */
 struct datagram *inet_dgram_new(struct inet *i, u32 len);
+void inet_dgram_put(struct inet *i, struct datagram *d, bool first);
 void inet_dgram_drop(struct inet *i);
 void inet_addr_out(const struct inet_addr *from, struct sockaddr_buf *a);
 /* -EINVAL, -EAFNOSUPPORT */

@@ -8,6 +8,9 @@
 #define IP_PKTINFO_ 8
 #define ICMP_ECHO   8
 #define UDP_MAX	    65507u
+#define ALL_MAX	    (4u << 20) /* bytes of datagrams that wait, of all sockets */
+
+static u32 all_bytes;
 
 struct pktinfo {
 	i32 ifindex;
@@ -17,7 +20,8 @@ struct pktinfo {
 struct datagram *inet_dgram_new(struct inet *i, u32 len)
 {
 	if (i->s.shut & 1 << SHUT_RD ||
-	    i->datagram_bytes + len + sizeof(struct datagram) > i->s.opt.rcvbuf)
+	    i->datagram_bytes + len + sizeof(struct datagram) > i->s.opt.rcvbuf ||
+	    all_bytes + len + sizeof(struct datagram) > ALL_MAX)
 		return NULL;
 	struct datagram *d = kmalloc(sizeof *d + len);
 	if (d)
@@ -25,17 +29,34 @@ struct datagram *inet_dgram_new(struct inet *i, u32 len)
 	return d;
 }
 
-static void drop(struct inet *i, struct datagram *d)
+static void account(struct inet *i, const struct datagram *d, bool in)
 {
+	u32 n = d->len + (u32)sizeof *d;
+	i->datagram_bytes += in ? n : -n;
+	all_bytes += in ? n : -n;
+}
+
+void inet_dgram_put(struct inet *i, struct datagram *d, bool first)
+{
+	if (first)
+		list_push_front(&i->datagrams, &d->link);
+	else
+		list_push_back(&i->datagrams, &d->link);
+	account(i, d, true);
+}
+
+static struct datagram *take_first(struct inet *i)
+{
+	struct datagram *d = container_of(i->datagrams.next, struct datagram, link);
 	list_remove(&d->link);
-	i->datagram_bytes -= d->len;
-	kfree(d);
+	account(i, d, false);
+	return d;
 }
 
 void inet_dgram_drop(struct inet *i)
 {
 	while (!list_empty(&i->datagrams))
-		drop(i, container_of(i->datagrams.next, struct datagram, link));
+		kfree(take_first(i));
 }
 
 /* ---- sending ---- */
@@ -142,8 +163,7 @@ i64 inet_dgram_recv(struct inet *i, struct sock_io *io)
 		io->out_flags |= MSG_TRUNC;
 	i64 r = err ? err : io->flags & MSG_TRUNC ? (i64)d->len : (i64)n;
 	if (io->flags & MSG_PEEK) {
-		list_push_front(&i->datagrams, &d->link);
-		i->datagram_bytes += d->len;
+		inet_dgram_put(i, d, true);
 	} else {
 		kfree(d);
 	}

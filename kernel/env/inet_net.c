@@ -172,8 +172,7 @@ static i64 take_dgram(struct inet *i, const struct sock_tell *t)
 	d->from = (struct inet_addr){t->raddr, t->rport};
 	d->to = (struct inet_addr){t->laddr, t->lport};
 	d->ttl = t->ttl;
-	list_push_back(&i->datagrams, &d->link);
-	i->datagram_bytes += d->len;
+	inet_dgram_put(i, d, false);
 	poll_wake(&i->s.readers);
 	return 0;
 }
