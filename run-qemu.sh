@@ -21,6 +21,7 @@ help() {
      --bridge BR     hang the nodes on this Linux bridge, by tap devices (root); --mine 1,2: boot these of the N here, the
                      others on another host that reaches the bridge   --mtu 1500   bytes of a packet on it
                      --key FILE: 32 random bytes, the same for all parts of the cluster
+     --forward 8080:80@2  port 8080 of this host's loopback is port 80 of node 2 (default: node 1); as often as wanted
      --log-writes DIR    each write and flush of node K's disk into DIR/K-BOOT.log, as QEMU's blklogwrites has it
      --disk-errors FILE  let disks fail by the rules in FILE, as QEMU's blkdebug has them
 ./run-qemu.sh exec NODE -- CMD...      run a command on a node; its output and its exit status pass through

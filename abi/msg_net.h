@@ -38,5 +38,8 @@ struct net_conn {
 };
 
 /* NET service wh_ctl ops (text answers). */
-enum net_ctl { NET_CTL_STATS = 1 /* lwIP and driver statistics, "name value\n" */ };
+enum net_ctl {
+	NET_CTL_STATS = 1, /* lwIP and driver statistics, "name value\n" */
+	NET_CTL_IPERF = 2, /* "start PORT", "stop" or "": lwIP's iperf server; root only */
+};
 #endif

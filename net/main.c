@@ -8,6 +8,7 @@
 #include "lwip/tcp.h"
 
 #include "cable.h"
+#include "iperf.h"
 #include "msg_net.h"
 #include "nic.h"
 #include "serve.h"
@@ -115,6 +116,8 @@ static void on_ctl(const struct wh_event *ev)
 		return;
 	if (c.op == NET_CTL_STATS)
 		show_stats(&c);
+	else if (c.op == NET_CTL_IPERF)
+		iperf_ctl(&c, text);
 	else
 		serve_ctl_printf(&c, -EINVAL, "the net server has no operation %u\n", c.op);
 }

@@ -5,6 +5,8 @@ LWIP_SRC := $(addprefix src/, $(addprefix core/, def.c inet_chksum.c init.c ip.c
 	raw.c stats.c tcp.c tcp_in.c tcp_out.c timeouts.c udp.c) \
 	$(addprefix core/ipv4/, etharp.c icmp.c ip4.c ip4_addr.c) netif/ethernet.c)
 LWIP_OBJS := $(LWIP_SRC:%.c=$(BUILD)/net/lwip/%.o)
+# Not in the host's test of the net server: lwIP's own application.
+LWIPERF := $(BUILD)/net/lwip/src/apps/lwiperf/lwiperf.o
 NET_OBJS := $(patsubst %.c,$(BUILD)/%.o,$(wildcard net/*.c net/port/*.c))
 NET_FLAGS = -Inet -Inet/port -isystem $(LWIP)/src/include
 
@@ -22,7 +24,7 @@ $(BUILD)/net/%.o: net/%.c $(LWIP)/.unpacked
 	@mkdir -p $(@D)
 	$(UCC) $(UCFLAGS) $(NET_FLAGS) -MD -MP -c -o $@ $<
 
-$(BUILD)/servers/net: $(NET_OBJS) $(LWIP_OBJS) $(BUILD)/servers/lib/libserver.a
+$(BUILD)/servers/net: $(NET_OBJS) $(LWIP_OBJS) $(LWIPERF) $(BUILD)/servers/lib/libserver.a
 	@mkdir -p $(@D)
 	$(UCC) $(UCFLAGS) -o $@ $^
 SERVERS += $(BUILD)/servers/net

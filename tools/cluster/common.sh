@@ -75,9 +75,9 @@ end_process() {
 	rm -f "$1"
 }
 
-# The running cluster's settings: N MINE[] BRIDGE MTU DIRECT MEM SEED VIEWS MIPS GDB PLAIN LOG_WRITES DISK_ERRORS SKEW[] DRIFT[].
+# The running cluster's settings: N MINE[] FORWARD[] BRIDGE MTU DIRECT MEM SEED VIEWS MIPS GDB PLAIN LOG_WRITES DISK_ERRORS SKEW[] DRIFT[].
 declare -A SKEW=() DRIFT=()
-conf_save() { declare -p N MINE BRIDGE MTU DIRECT MEM SEED VIEWS MIPS GDB PLAIN LOG_WRITES DISK_ERRORS SKEW DRIFT >"$RUN/cluster.conf"; }
+conf_save() { declare -p N MINE FORWARD BRIDGE MTU DIRECT MEM SEED VIEWS MIPS GDB PLAIN LOG_WRITES DISK_ERRORS SKEW DRIFT >"$RUN/cluster.conf"; }
 conf_load() {
 	[ -f "$RUN/cluster.conf" ] || die "no cluster in $RUN; start one with ./run-qemu.sh up"
 	# declare in a function is local, hence -g.

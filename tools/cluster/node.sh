@@ -56,6 +56,18 @@ mips_shift() {
 	done
 }
 
+# A second card, if ports of the host's loopback lead to node $1: QEMU's user-mode network. The node cannot call out by it.
+node_forward_args() {
+	local f net="user,id=h0,ipv6=off,restrict=on"
+	FORWARD_ARGS=()
+	for f in ${FORWARD[@]+"${FORWARD[@]}"}; do
+		[ "${f#*@}" = "$1" ] || continue
+		f=${f%@*}
+		net+=",hostfwd=tcp:127.0.0.1:${f%:*}-10.0.2.15:${f#*:}"
+		FORWARD_ARGS=(-netdev "$net" -device "virtio-net-pci,netdev=h0,mac=$(printf '52:54:00:00:01:%02x' "$1"),disable-modern=on,romfile=,addr=7")
+	done
+}
+
 node_start() {
 	local k=$1 p wire
 	node_disk_args "$k"
@@ -80,6 +92,8 @@ node_start() {
 		"${DISK_ARGS[@]}"
 		-device "virtio-serial-pci,id=vs,max_ports=$((AGENT_PORTS + 1)),disable-modern=on,addr=5"
 	)
+	node_forward_args "$k"
+	args+=("${FORWARD_ARGS[@]}")
 	for ((p = 1; p <= AGENT_PORTS; p++)); do
 		args+=(-chardev "socket,id=a$p,path=$RUN/a$k-$p.sock,server=on,wait=off"
 			-device "virtserialport,bus=vs.0,nr=$p,chardev=a$p,name=agent$p")

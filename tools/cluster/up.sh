@@ -3,10 +3,10 @@
 # up: from the sources to a cluster whose nodes see each other. Sourced by run-qemu.sh.
 
 up_options() {
-	N=3 MINE=() BRIDGE='' MTU='' DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' PLAIN=0 KEY='' BUILD_FIRST=1
+	N=3 MINE=() FORWARD=() BRIDGE='' MTU='' DIRECT=0 MEM=64M SEED=1 VIEWS=1 MIPS='' GDB=0 PCAP='' LOG_WRITES='' DISK_ERRORS='' PLAIN=0 KEY='' BUILD_FIRST=1
 	while [ $# -gt 0 ]; do
 		case $1 in
-		-n | --mine | --bridge | --mtu | --mem | --seed | --mips | --pcap | --skew | --drift | --key | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
+		-n | --mine | --bridge | --mtu | --mem | --seed | --mips | --pcap | --skew | --drift | --key | --forward | --log-writes | --disk-errors) [ $# -ge 2 ] || die "$1 wants a value" ;;
 		esac
 		case $1 in
 		-n) N=$2; shift ;;
@@ -21,6 +21,7 @@ up_options() {
 		--log-writes) LOG_WRITES=$(realpath -m "$2"); shift ;;
 		--disk-errors) DISK_ERRORS=$(realpath -m "$2"); shift ;;
 		--no-views) VIEWS=0 ;;
+		--forward) up_forward "$2"; shift ;;
 		--plain) PLAIN=1 ;;
 		--key) KEY=$(realpath -m "$2"); shift ;;
 		--gdb) GDB=1 ;;
@@ -56,7 +57,15 @@ up_options() {
 	done
 	[ "$parts" = 0 ] || [ -n "$KEY" ] || die "--mine wants --key FILE too, 32 bytes that all parts of the cluster share: head -c 32 /dev/urandom >FILE"
 	[ -z "$BRIDGE" ] || bridge_options
+	for k in "${FORWARD[@]##*@}"; do ((k >= 1 && k <= N)) || die "--forward to node $k of $N"; done
 	for k in "${!SKEW[@]}" "${!DRIFT[@]}"; do ((k >= 1 && k <= N)) || die "--skew or --drift for node $k of $N"; done
+}
+
+# HOSTPORT:PORT[@NODE] into FORWARD.
+up_forward() {
+	[[ $1 =~ ^([0-9]+):([0-9]+)(@([1-9][0-9]*))?$ ]] && ((BASH_REMATCH[1] >= 1 && BASH_REMATCH[1] <= 65535 && BASH_REMATCH[2] >= 1 && BASH_REMATCH[2] <= 65535)) ||
+		die "--forward wants HOSTPORT:PORT or HOSTPORT:PORT@NODE, as in --forward 8080:80@2"
+	FORWARD+=("${BASH_REMATCH[1]}:${BASH_REMATCH[2]}@${BASH_REMATCH[4]:-1}")
 }
 
 up_prepare() {
