@@ -47,3 +47,19 @@ $(BUILD)/tests/host/test_fault: tests/host/test_fault.c $(addprefix tools/switch
 
 # It runs where it lies.
 HOST_TESTS += tests/host/test_report.sh
+
+# A coverage-guided fuzzer over what reads other nodes' bytes; the long form: tests/cluster/test_fuzz.py --long.
+FUZZED := $(addprefix servers/,lib/peer.c lib/peer_frame.c lib/auth.c lib/seal.c lib/dgram.c lib/image_decode.c load/report.c \
+	$(addprefix migrate/,machine.c source.c target.c notice.c signal.c))
+FUZZED_OBJS := $(FUZZED:%.c=$(BUILD)/fuzz/%.o)
+FUZZ_OBJS := $(addprefix $(BUILD)/fuzz/,$(patsubst %.c,%.o,$(wildcard tests/host/fuzz/*.c) $(addprefix servers/lib/,secret.c wmem.c \
+	image_encode.c image_digest.c)))
+$(FUZZED_OBJS): FUZZ_COVERAGE := -fsanitize-coverage=trace-pc
+$(BUILD)/fuzz/%.o: %.c $(BUILD)/sodium-host/libsodium.a
+	@mkdir -p $(@D)
+	$(HOSTCC) $(HOSTCFLAGS) $(SANFLAGS) $(FUZZ_COVERAGE) -Iservers/lib -Iservers/load -Iservers/migrate -Itests/host/hostnode \
+		-include tests/host/hostnode/wh_host.h $(SODIUM_INC) -MMD -MP -c -o $@ $<
+$(BUILD)/tests/host/test_fuzz: $(FUZZED_OBJS) $(FUZZ_OBJS) $(BUILD)/sodium-host/libsodium.a
+	@mkdir -p $(@D)
+	$(HOSTCC) $(SANFLAGS) -o $@ $^
+HOST_TESTS += $(BUILD)/tests/host/test_fuzz
