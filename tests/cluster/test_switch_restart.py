@@ -2,6 +2,7 @@
 """The switch dies and returns under nodes that are talking: they notice nothing but a pause."""
 import os
 import signal
+import time
 
 from cluster_lib.cluster import wait_until
 
@@ -38,6 +39,31 @@ def test_connections_outlive_the_switch(fresh_cluster):
     for name in ("client.timed_out", "client.connections"):
         was, now = ([line for line in lines if line.startswith(name)] for lines in (before, c.sh(1, "netstats").splitlines()))
         assert was == now, "no connection had to be made again"
+
+
+def test_a_machine_that_was_full_goes_on(cluster):
+    """The switch stands still until node 1's QEMU cannot send, and dies: QEMU 7.2 by itself would never send again."""
+    c = cluster(2)
+    for node in (1, 2):
+        c.sh(node, "load off")
+    pid = c.spawn(1, "touchmem --kib 24000 --rounds 900000 --share 1")
+
+    def received():
+        return int(c.verb("net", "stats").stdout.splitlines()[1].split()[4])
+    try:
+        time.sleep(2)  # it fills its memory
+        before = received()
+        migrate = c.start(1, "migrate", str(pid), "2")
+        wait_until(lambda: received() > before + 1000000, step=0.01, what="the move")
+        os.kill(switch_pid(c), signal.SIGSTOP)
+        time.sleep(1)
+        os.kill(switch_pid(c), signal.SIGKILL)
+        c.verb("net", "restart")
+        out, _ = migrate.communicate(timeout=60)
+        assert migrate.returncode == 0 and b"moved from node 1 to node 2" in out, out
+    finally:
+        for node in (1, 2):
+            c.sh(node, f"kill -9 {pid}; load on", ok=False)
 
 
 def stat(c, node, name):
