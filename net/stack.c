@@ -23,6 +23,7 @@ enum {
 	FAST_NS = TCP_TMR_INTERVAL *
 		  SERVE_MS,	 /* lwIP's fast timer; the slow one is every second of them */
 	IDLE_NS = 1 * SERVE_SEC, /* while nothing but keep-alive is due */
+	REST_NS = 4 * SERVE_SEC, /* without a connection: there only may be junk to tell of */
 	SLOW_NS = TCP_SLOW_INTERVAL * SERVE_MS,
 	/* Bounds of a retransmission time-out, in slow ticks. lwIP has neither: on a fast wire it
 	 * would go to nothing, and after a stall of the peer it would wait for as long again. */
@@ -228,12 +229,23 @@ static bool tcp_busy(void)
 	return false;
 }
 
+static uint64_t tick_pause(void)
+{
+	if (tcp_busy())
+		return FAST_NS;
+	return tcp_active_pcbs || !cable_stats()->told ? (uint64_t)IDLE_NS : (uint64_t)REST_NS;
+}
+
 static void bound_timeouts(void)
 {
 	for (struct tcp_pcb *p = tcp_active_pcbs; p; p = p->next) {
 		p->rto = LWIP_MIN(LWIP_MAX(p->rto, RTO_MIN), RTO_MAX);
 		if (p->persist_backoff > PERSIST_MAX)
 			p->persist_backoff = PERSIST_MAX;
+		/* lwIP forgets who waits for the last ACK after 2 MSL, which are 2 s, without a word to anybody: on a wire that
+		 * loses, the end of what was written would never arrive. TCP_MAXRTX says when to give up. */
+		if (p->state == LAST_ACK && (p->unacked || p->unsent))
+			p->tmr = tcp_ticks;
 	}
 }
 
@@ -282,8 +294,7 @@ static void tick(void *arg)
 	}
 	cable_tick(now);
 	log_junk(now);
-	serve_timer(&tick_timer, now + (tcp_busy() ? (uint64_t)FAST_NS : (uint64_t)IDLE_NS), tick,
-		    NULL);
+	serve_timer(&tick_timer, now + tick_pause(), tick, NULL);
 }
 
 /* ---- the loop ---- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Bound UDP ports: a short queue of datagrams each, and one request that waits for the next. */
+/* Bound UDP ports: a short queue of datagrams each, or a few requests that wait for the next. */
 #include <errno.h>
+#include <string.h>
 
 #include "lwip/udp.h"
 
@@ -9,7 +10,7 @@
 #include "stack.h"
 #include "udp.h"
 
-enum { MAX_PORTS = 16, QUEUE = 64 };
+enum { MAX_PORTS = 16, QUEUE = 64, WAITING = 8 };
 
 struct datagram {
 	struct pbuf *p;
@@ -21,8 +22,11 @@ struct port {
 	unsigned svc; /* owner; 0: free */
 	uint16_t port;
 	struct udp_pcb *pcb;
-	uint64_t waiting; /* NET_UDP_RECV request, 0: none */
-	uint32_t room;	  /* bytes it takes */
+	struct {
+		uint64_t id;   /* NET_UDP_RECV request */
+		uint32_t room; /* bytes it takes */
+	} waiting[WAITING];    /* the longest first */
+	unsigned nwaiting;
 	struct datagram queue[QUEUE];
 	unsigned first, count;
 };
@@ -39,24 +43,25 @@ static struct port *find(uint16_t port)
 	return NULL;
 }
 
-/* Copy a datagram to the request that waits. A longer one than its buffer is cut. */
+/* Copy a datagram to the request that waits longest. A longer one than its buffer is cut. */
 static void answer(struct port *s, const struct datagram *d)
 {
 	struct wh_msg m = {.type = NET_UDP_RECV};
-	uint32_t done = 0;
+	uint32_t done = 0, room = s->waiting[0].room;
+	uint64_t id = s->waiting[0].id;
 
-	for (const struct pbuf *q = d->p; q && done < s->room; q = q->next) {
-		uint32_t n = q->len < s->room - done ? q->len : s->room - done;
+	for (const struct pbuf *q = d->p; q && done < room; q = q->next) {
+		uint32_t n = q->len < room - done ? q->len : room - done;
 
-		if (wh_copyout(s->waiting, done, q->payload, n) != (long)n)
+		if (wh_copyout(id, done, q->payload, n) != (long)n)
 			break;
 		done += n;
 	}
 	m.status = done;
 	*WH_BODY(&m, struct net_addr) =
 		(struct net_addr){.node = d->node, .port = d->port, .lport = s->port};
-	serve_answer(s->waiting, &m);
-	s->waiting = 0;
+	serve_answer(id, &m);
+	memmove(s->waiting, s->waiting + 1, --s->nwaiting * sizeof(s->waiting[0]));
 }
 
 static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip_addr_t *addr,
@@ -68,7 +73,7 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 	(void)pcb;
 	if (d.node == 0) {
 		pbuf_free(p);
-	} else if (s->waiting) {
+	} else if (s->nwaiting) {
 		answer(s, &d);
 		pbuf_free(p);
 	} else if (s->count == QUEUE) {
@@ -82,8 +87,8 @@ static void on_datagram(void *arg, struct udp_pcb *pcb, struct pbuf *p, const ip
 static void release(struct port *s)
 {
 	udp_remove(s->pcb);
-	if (s->waiting)
-		serve_status(s->waiting, -ECANCELED);
+	for (unsigned i = 0; i < s->nwaiting; i++)
+		serve_status(s->waiting[i].id, -ECANCELED);
 	for (; s->count > 0; s->count--, s->first++)
 		pbuf_free(s->queue[s->first % QUEUE].p);
 	*s = (struct port){0};
@@ -162,12 +167,12 @@ static void on_recv(const struct wh_event *ev)
 		serve_status(ev->id, -EBADF);
 		return;
 	}
-	if (s->waiting) {
+	if (s->nwaiting == WAITING) {
 		serve_status(ev->id, -EBUSY);
 		return;
 	}
-	s->waiting = ev->id;
-	s->room = ev->bulk_len;
+	s->waiting[s->nwaiting].id = ev->id;
+	s->waiting[s->nwaiting++].room = ev->bulk_len;
 	if (s->count > 0) {
 		struct datagram *d = &s->queue[s->first];
 

@@ -23,8 +23,10 @@ enum {
 };
 
 /* From burst to burst. Each exchange wakes two nodes, which is most of what an idle node does. */
-#define HURRY_NS  (500 * SERVE_MS)
-#define REST_NS	  (4000 * SERVE_MS)
+#define HURRY_NS (500 * SERVE_MS)
+#define REST_NS                                                                                    \
+	(2000 *                                                                                    \
+	 SERVE_MS) /* longer with more than 4 nodes: each is measured every count * REST_NS */
 #define ANSWER_NS (200 * SERVE_MS) /* a probe without an answer by then is lost */
 
 /* On the wire, little endian, as it is in memory. Times are REALTIME in ns. */
@@ -127,11 +129,12 @@ static uint32_t next_target(bool *all)
 
 static void poll(void *arg)
 {
+	uint64_t rest = count > 4 ? REST_NS * count / 4 : REST_NS;
 	bool all;
 	uint32_t target = next_target(&all);
 
 	(void)arg;
-	serve_timer(&poll_timer, wh_now() + (all ? REST_NS : HURRY_NS), poll, NULL);
+	serve_timer(&poll_timer, wh_now() + (all ? rest : HURRY_NS), poll, NULL);
 	if (burst.target || !target || target > WH_MAX_NODES)
 		return;
 	last_target = burst.target = target;

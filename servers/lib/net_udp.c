@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Datagrams of net.h: one receive request is always waiting at the net server for each bound port.
+ * Datagrams of net.h: a few receive requests are always waiting at the net server for each bound port, so
+ * that datagrams that come together wake us once.
  * What is said and believed is dgram.h's.
  */
 #include <errno.h>
@@ -13,6 +14,7 @@
 
 enum {
 	SEND_SLOTS = 32,
+	RECEIVES = 6,		     /* of a port; the net server takes 8 */
 	HEARD_NS = 20 * SERVE_MS,    /* at most so often a node is told our salt */
 	AGAIN_NS = 1 * SERVE_SEC,    /* what is older is not said again */
 	COMPLAIN_NS = 5 * SERVE_SEC, /* a log line about bad datagrams of a port at most so often */
@@ -28,16 +30,22 @@ struct mate {
 	uint8_t *said; /* what it was told last; NET_DATAGRAM_MAX bytes, or NULL */
 };
 
+struct receive {
+	struct bind *bind;
+	bool asking; /* the request is on its way */
+	uint64_t data[(NET_UDP_MAX + 7) / 8];
+};
+
 struct bind {
 	uint16_t port;
 	net_datagram_fn fn;
 	void *arg;
-	bool bound;  /* the net server knows the port */
-	bool asking; /* a request is on its way */
+	bool bound;   /* the net server knows the port */
+	bool binding; /* it is being told */
 	bool complained;
 	uint64_t rejected, rejected_at; /* since the last line about it; when that was */
 	struct mate mates[WH_MAX_NODES + 1];
-	uint64_t data[(NET_UDP_MAX + 7) / 8];
+	struct receive receives[RECEIVES];
 };
 
 /* A datagram that the net server has not copied yet. */
@@ -83,7 +91,7 @@ static void on_bound(void *arg, const struct wh_msg *reply)
 {
 	struct bind *b = arg;
 
-	b->asking = false;
+	b->binding = false;
 	if (reply->status < 0) {
 		failed(b, reply->status);
 		return;
@@ -144,7 +152,7 @@ static void reject(struct bind *b, unsigned node, const char *why)
 	b->rejected = 0;
 }
 
-static void judge(struct bind *b, const struct net_addr *from, size_t size)
+static void judge(struct bind *b, const struct net_addr *from, void *data, size_t size)
 {
 	struct mate *m;
 	void *payload;
@@ -157,7 +165,7 @@ static void judge(struct bind *b, const struct net_addr *from, size_t size)
 		return;
 	}
 	m = &b->mates[from->node];
-	switch (dgram_open(&self, &m->is, (uint16_t)from->node, from->port, b->port, b->data, size,
+	switch (dgram_open(&self, &m->is, (uint16_t)from->node, from->port, b->port, data, size,
 			   &payload, &len)) {
 	case DGRAM_GOOD:
 		b->fn(b->arg, from->node, from->port, payload, len);
@@ -182,32 +190,42 @@ static void judge(struct bind *b, const struct net_addr *from, size_t size)
 
 static void on_received(void *arg, const struct wh_msg *reply)
 {
-	struct bind *b = arg;
+	struct receive *r = arg;
 	const struct net_addr *from = WH_BODY(reply, const struct net_addr);
 
-	b->asking = false;
+	r->asking = false;
 	if (reply->status < 0) {
-		failed(b, reply->status);
+		failed(r->bind, reply->status);
 		return;
 	}
-	judge(b, from, (size_t)reply->status);
-	ask(b);
+	judge(r->bind, from, r->data, (size_t)reply->status);
+	ask(r->bind);
+}
+
+static int receive(struct receive *r, const struct wh_msg *m)
+{
+	int err;
+
+	if (r->asking)
+		return 0;
+	err = serve_send(WH_SVC_NET, m, r->data, NET_UDP_MAX, WH_BULK_OUT, on_received, r);
+	r->asking = err == 0;
+	return err;
 }
 
 static void ask(struct bind *b)
 {
 	struct wh_msg m = {.type = b->bound ? NET_UDP_RECV : NET_UDP_BIND};
 	struct net_addr *a = WH_BODY(&m, struct net_addr);
-	int err;
+	int err = 0;
 
-	if (b->asking)
-		return;
 	a->port = a->lport = b->port;
-	if (b->bound)
-		err = serve_send(WH_SVC_NET, &m, b->data, NET_UDP_MAX, WH_BULK_OUT, on_received, b);
-	else
+	for (unsigned i = 0; b->bound && i < RECEIVES && !err; i++)
+		err = receive(&b->receives[i], &m);
+	if (!b->bound && !b->binding) {
 		err = serve_send(WH_SVC_NET, &m, NULL, 0, WH_BULK_NONE, on_bound, b);
-	b->asking = err == 0;
+		b->binding = err == 0;
+	}
 	if (err == -ESRCH)
 		b->bound = false;
 	if (err < 0)
@@ -225,6 +243,8 @@ void net_udp_bind(uint16_t port, net_datagram_fn fn, void *arg)
 	b->port = port;
 	b->fn = fn;
 	b->arg = arg;
+	for (unsigned i = 0; i < RECEIVES; i++)
+		b->receives[i].bind = b;
 	ask(b);
 }
 

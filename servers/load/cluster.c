@@ -28,6 +28,7 @@ static uint32_t first_fence; /* reports have room for few: which node's comes fi
 static struct cluster_self self; /* at the last tick */
 static bool reporting;		 /* from the first tick at which we know who we are */
 static uint64_t all_at;		 /* when the last report to all was sent; 0: send one now */
+static void (*beat_due)(void);
 
 static const char *const state_names[] = {
 	[WH_NODE_UNKNOWN] = "unknown",
@@ -197,8 +198,10 @@ static void on_datagram(void *arg, unsigned node, uint16_t port, const void *dat
 	 */
 	if (news != DETECTOR_SAME || r.asks)
 		report_to(NODE_BIT(node), 0);
-	else if (wh_now() - all_at >= self.beat_ms * SERVE_MS / 2)
-		report_to_all();
+	else if (wh_now() - all_at >= self.beat_ms * SERVE_MS / 2) {
+		all_at = 0;
+		beat_due();
+	}
 	if (news != DETECTOR_SAME) {
 		serve_log("node %u is alive%s, incarnation %llu", node,
 			  news == DETECTOR_REBORN ? " again" : "",
@@ -209,8 +212,9 @@ static void on_datagram(void *arg, unsigned node, uint16_t port, const void *dat
 	hear_of_fences(&r);
 }
 
-void cluster_start(uint32_t node, uint32_t nodes)
+void cluster_start(uint32_t node, uint32_t nodes, void (*due)(void))
 {
+	beat_due = due;
 	self_node = node;
 	node_count = nodes < WH_MAX_NODES ? nodes : WH_MAX_NODES;
 	net_udp_bind(WH_PORT_LOAD, on_datagram, NULL);
@@ -237,13 +241,13 @@ void cluster_away(uint64_t ns)
 		detector_away(&detector, ns, wh_now());
 }
 
-bool cluster_tick(const struct cluster_self *current)
+uint64_t cluster_tick(const struct cluster_self *current)
 {
 	uint64_t now = wh_now(), suspects, overdue;
 	bool news;
 
 	if (!know_myself())
-		return false;
+		return 0;
 	self = *current;
 	reporting = true;
 	detector.ask_ns = self.beat_ms * SERVE_MS * 5 / 4;
@@ -260,7 +264,7 @@ bool cluster_tick(const struct cluster_self *current)
 	else if (overdue)
 		report_to(0, overdue);
 	publish_all();
-	return news || overdue;
+	return news || overdue ? 0 : detector_overdue_at(&detector);
 }
 
 /* ---- questions ---- */

@@ -21,13 +21,14 @@ struct cluster_self {
 	uint32_t settle_ms, beat_ms, suspect_ms;
 };
 
-/* Start listening. */
-void cluster_start(uint32_t node, uint32_t nodes);
+/* Start listening. `due` is called when it is time for the next tick because others have theirs. */
+void cluster_start(uint32_t node, uint32_t nodes, void (*due)(void));
 
 /* Time passed: judge who is silent, publish, and send what is due: a report to every node, if there
  * is something to say or the last one is a beat old; else one to those who are overdue. Does nothing
- * before init has given this node its incarnation. False: all is quiet, there is no hurry. */
-bool cluster_tick(const struct cluster_self *current);
+ * before init has given this node its incarnation. Returns until when all is quiet, if it stays so;
+ * 0: it is not. */
+uint64_t cluster_tick(const struct cluster_self *current);
 
 /* This node itself was away for so long: see detector_away. */
 void cluster_away(uint64_t ns);

@@ -55,6 +55,17 @@ uint64_t detector_overdue(const struct detector *d, uint64_t now)
 	return overdue;
 }
 
+uint64_t detector_overdue_at(const struct detector *d)
+{
+	uint64_t at = UINT64_MAX;
+
+	for (uint32_t k = 1; k <= WH_MAX_NODES; k++)
+		if (k != d->self && d->node[k].state == WH_NODE_ALIVE &&
+		    d->node[k].heard_ns + d->ask_ns < at)
+			at = d->node[k].heard_ns + d->ask_ns;
+	return at;
+}
+
 void detector_away(struct detector *d, uint64_t ns, uint64_t now)
 {
 	for (uint32_t k = 1; k <= WH_MAX_NODES; k++) {

@@ -52,6 +52,9 @@ uint64_t detector_tick(struct detector *d, uint64_t now);
  * One lost report is no silence, and who is asked answers at once. */
 uint64_t detector_overdue(const struct detector *d, uint64_t now);
 
+/* When somebody may become overdue, if nothing is heard until then; UINT64_MAX: nobody can. */
+uint64_t detector_overdue_at(const struct detector *d);
+
 /* This node was itself away, stopped or starved, for `ns` until `now`: what it did not hear meanwhile
  * says nothing about the others. */
 void detector_away(struct detector *d, uint64_t ns, uint64_t now);

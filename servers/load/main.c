@@ -122,23 +122,31 @@ static void decide(void)
 	state = decision.next;
 }
 
-/* A node with nothing to move and nobody to miss looks half as often. */
+/* A node with nothing to move and nobody to miss looks once a beat, or a second. */
 static void tick(void *arg)
 {
 	struct cluster_self self;
-	uint64_t now = wh_now(), pause = settings.report_ms * SERVE_MS;
+	uint64_t now = wh_now(), pause = settings.report_ms * SERVE_MS, quiet_until;
+	uint64_t beat = settings.beat_ms * SERVE_MS, rest = beat < SERVE_SEC ? beat : SERVE_SEC;
 
 	(void)arg;
-	if (now - timer.deadline > AWAY_NS)
+	if (now > timer.deadline + AWAY_NS)
 		cluster_away(now - timer.deadline);
 	serve_timer(&timer, now + pause, tick, NULL);
 	if (wh_counters(&counters) < 0)
 		return;
 	self = myself();
-	if (!cluster_tick(&self) && self.load_milli < LOAD_ONE / 4)
-		serve_timer(&timer, now + 2 * pause, tick, NULL);
+	quiet_until = cluster_tick(&self);
+	if (quiet_until > now + pause && self.load_milli < LOAD_ONE / 4)
+		serve_timer(&timer, quiet_until < now + rest ? quiet_until : now + rest, tick,
+			    NULL);
 	if (settings.balance && !cluster_outcast())
 		decide();
+}
+
+static void beat_due(void)
+{
+	tick(NULL);
 }
 
 /* ---- commands ---- */
@@ -216,7 +224,7 @@ int main(void)
 	state = (struct load_state){.threshold_milli = settings.policy.t0_milli,
 				    .last_node = identity.node};
 	serve_on(WH_MSG_CTL, on_ctl);
-	cluster_start(identity.node, identity.nodes);
+	cluster_start(identity.node, identity.nodes, beat_due);
 	/* Nodes that start together should not decide together: each has its own phase. */
 	step = settings.report_ms * SERVE_MS / (identity.nodes ? identity.nodes : 1);
 	serve_timer(&timer, wh_now() + identity.node * step, tick, NULL);

@@ -29,7 +29,7 @@ def transfers(c, count, seconds):
 def test_transfers_over_a_bad_wire(fresh_cluster, count):
     c = fresh_cluster(2)
     c.verb("net", "1-2", *BAD_WIRE)
-    transfers(c, count, 90 if count < 1000 else 2400)
+    transfers(c, count, 90 if count < 1000 else 900)
     for what in ("lost", "dup", "reorder", "damaged"):
         assert counted(c, what) > 0, f"the wire did no {what}"
     c.verb("net", "heal")

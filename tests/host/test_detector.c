@@ -50,7 +50,8 @@ static void overdue(void)
 	detector_init(&d, 1, 7, 1000ull * MS, 2000ull * MS);
 	detector_report(&d, 2, 5, 100 * MS);
 	detector_report(&d, 3, 5, 900 * MS);
-	CHECK("who was just heard is not overdue", detector_overdue(&d, 1099ull * MS) == 0);
+	CHECK("who was just heard is not overdue",
+	      detector_overdue(&d, 1099ull * MS) == 0 && detector_overdue_at(&d) == 1100ull * MS);
 	CHECK("who is silent for long is", detector_overdue(&d, 1100ull * MS) == 2);
 	CHECK("who is suspect is not asked any more",
 	      detector_tick(&d, 2100ull * MS) == 2 && detector_overdue(&d, 2100ull * MS) == 4);
