@@ -59,3 +59,9 @@ $(BUILD)/tests/cluster/netbench: tests/cluster/netbench.c $(BUILD)/servers/lib/l
 netbench: $(BUILD)/tests/cluster/netbench $(BUILD)/servers/net $(BUILD)/whimbrel.elf $(BUILD)/host/switch
 	BUILD=$(BUILD) tests/cluster/netbench.sh
 .PHONY: netbench
+
+# lwIP's own unit tests in our configuration, under the sanitisers.
+$(BUILD)/tests/host/lwip-unit: $(LWIP)/.unpacked $(wildcard tests/host/lwip/*) $(wildcard net/port/*.[ch] net/port/arch/*.h)
+	@mkdir -p $(@D)
+	@echo "HOSTCC $@"; CC="$(HOSTCC) $(SANFLAGS)" tests/host/lwip/build.sh $(LWIP) $@
+HOST_TESTS += $(BUILD)/tests/host/lwip-unit

@@ -28,11 +28,11 @@ struct nic_stats {
 	uint64_t rx_no_room; /* dropped for want of memory */
 	uint64_t rx_copied;  /* large ones moved out of the card's buffers because few were left */
 	uint64_t copied_bytes; /* by all of these */
-	uint64_t rx_small;   /* so small that they are always moved */
-	uint64_t rx_held;    /* buffers with the stack now: 0 when all is read */
-	uint64_t tx_full;    /* refused: no descriptors or no memory */
-	uint64_t tx_copied;  /* payload was not in the card's reach */
-	uint64_t tx_kicks;   /* times the card was told of new frames */
+	uint64_t rx_small;     /* so small that they are always moved */
+	uint64_t rx_held;      /* buffers with the stack now: 0 when all is read */
+	uint64_t tx_full;      /* refused: no descriptors or no memory */
+	uint64_t tx_copied;    /* payload was not in the card's reach */
+	uint64_t tx_kicks;     /* times the card was told of new frames */
 	uint64_t interrupts;
 };
 

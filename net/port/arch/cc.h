@@ -8,7 +8,7 @@
 
 #include "port.h"
 
-#define LWIP_ERRNO_INCLUDE <errno.h>
+#define LWIP_ERRNO_STDINCLUDE 1
 
 /* Diagnostics are compiled out; a broken invariant of lwIP's ends the net server, whose clients
  * then see -EIO. */
