@@ -14,4 +14,10 @@ for source in "${sources[@]}"; do
 	name=${source//\//_}
 	echo "$CC $flags -c -o $objects/${name%.c}.o $source"
 done | xargs -P "$(nproc)" -I{} sh -c '{}'
-$CC -o "$out" "$objects"/*.o -lcheck -lsubunit -lm -lrt -lpthread
+$CC -o "$out.bin" "$objects"/*.o -lcheck -lsubunit -lm -lrt -lpthread
+# They leave a report where they run.
+cat >"$out" <<'RUN'
+#!/bin/sh
+cd "$(dirname "$0")" && exec ./lwip-unit.bin
+RUN
+chmod 755 "$out"
