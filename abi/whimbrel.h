@@ -144,6 +144,9 @@ struct wh_secret {
 	uint32_t plain;	  /* 1: authenticate, but do not encrypt (experiments): all nodes or none */
 };
 
+/* dma_alloc: do not clear the memory. */
+#define WH_DMA_AS_IT_IS 1u
+
 /* ---- clock ------------------------------------------------------------------------------- */
 
 /* Published by the clock server: what the kernel variables *ktime and *kztime hold (Lu & Liu Fig.

@@ -121,7 +121,7 @@ u64 frame_alloc_zero(void)
 	return phys;
 }
 
-u64 frame_alloc_contig(u32 n)
+static u64 alloc_contig(u32 n, bool clear)
 {
 	u8 order = 0;
 	while ((1u << order) < n)
@@ -129,14 +129,19 @@ u64 frame_alloc_contig(u32 n)
 	if (order >= ORDERS)
 		return 0;
 	u64 phys = alloc_order(order) * PAGE_SIZE;
-	if (phys)
+	if (phys && clear)
 		memset(P2V(phys), 0, PAGE_SIZE << order);
 	return phys;
 }
 
-u64 frame_alloc_dma(u32 n)
+u64 frame_alloc_contig(u32 n)
 {
-	u64 phys = frame_alloc_contig(n);
+	return alloc_contig(n, true);
+}
+
+u64 frame_alloc_dma(u32 n, bool clear)
+{
+	u64 phys = alloc_contig(n, clear);
 	if (!phys)
 		return 0;
 	u32 first = (u32)(phys / PAGE_SIZE), all = 1u << frames[first].order;

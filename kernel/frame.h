@@ -14,9 +14,9 @@ u64 frame_alloc(void);
 u64 frame_alloc_zero(void);
 /* n contiguous frames, cleared, below 4 GB, freed as one; 0 if none. */
 u64 frame_alloc_contig(u32 n);
-/* The same as single frames, each with a second reference that nobody drops: a device may write to
+/* The same as single frames, cleared or not, each with a second reference that nobody drops: a device may write to
  * them even after its driver has died. */
-u64 frame_alloc_dma(u32 n);
+u64 frame_alloc_dma(u32 n, bool clear);
 void frame_ref(u64 phys);
 void frame_put(u64 phys); /* frees it with the last reference */
 u32 frame_refs(u64 phys);

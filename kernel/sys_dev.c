@@ -29,7 +29,7 @@ i64 wh_sys_dma_alloc(const u64 *arg)
 		return -EPERM;
 	if (!len || len > 8u << 20)
 		return -EINVAL;
-	u64 phys = frame_alloc_dma((u32)(len / PAGE_SIZE));
+	u64 phys = frame_alloc_dma((u32)(len / PAGE_SIZE), !(arg[2] & WH_DMA_AS_IT_IS));
 	if (!phys)
 		return -ENOMEM;
 	/* Mapped page by page over the block; a region without protection bits keeps faults away

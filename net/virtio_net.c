@@ -86,7 +86,7 @@ static size_t moved_bytes;
 
 void *nic_memory(size_t bytes)
 {
-	arena = wh_dma_alloc(bytes, &arena_phys);
+	arena = wh_dma_alloc_as_it_is(bytes, &arena_phys);
 	if (!arena)
 		serve_die("no memory for the send heap");
 	arena_bytes = bytes;
@@ -389,7 +389,7 @@ static void on_irq(void *arg, uint64_t bits)
 static void make_buffers(struct nic *n)
 {
 	uint64_t phys;
-	uint8_t *mem = wh_dma_alloc((size_t)n->rx_count * n->rx_bytes, &phys);
+	uint8_t *mem = wh_dma_alloc_as_it_is((size_t)n->rx_count * n->rx_bytes, &phys);
 
 	n->buffers = calloc(n->rx_count, sizeof(*n->buffers));
 	if (!mem || !n->buffers)

@@ -107,6 +107,13 @@ static inline void *wh_dma_alloc(size_t bytes, uint64_t *phys)
 	long r = WH_CALL3(WH_NR_dma_alloc, bytes, phys, 0);
 	return r < 0 && r > -4096 ? NULL : (void *)r;
 }
+/* The same, with whatever was in it: a driver reads all memory by its device anyway, and what is never touched costs
+ * the host nothing. */
+static inline void *wh_dma_alloc_as_it_is(size_t bytes, uint64_t *phys)
+{
+	long r = WH_CALL3(WH_NR_dma_alloc, bytes, phys, WH_DMA_AS_IT_IS);
+	return r < 0 && r > -4096 ? NULL : (void *)r;
+}
 /* PCI configuration space: bdf = bus << 8 | device << 3 | function; width 1, 2 or 4 bytes. */
 static inline uint32_t wh_pci_read(unsigned bdf, unsigned off, unsigned width)
 {
