@@ -33,6 +33,7 @@
 #define S_IFLNK	   0120000u
 #define S_IFCHR	   0020000u
 #define S_IFIFO	   0010000u
+#define S_IFSOCK   0140000u
 #define S_ISUID	   04000u
 #define S_ISGID	   02000u
 #define S_ISDIR(m) ((S_IFMT & (m)) == S_IFDIR)

@@ -12,8 +12,6 @@
 #include "signal.h"
 #include "usercopy.h"
 
-#define S_IFSOCK 0140000u
-
 static u64 sockets;
 static u32 next_inode = 1;
 
@@ -24,7 +22,7 @@ u64 counters_sockets(void)
 
 const struct sock_family *socket_family(int family)
 {
-	static const struct sock_family *const families[] = {&inet_family, NULL};
+	static const struct sock_family *const families[] = {&inet_family, &unix_family, NULL};
 	for (const struct sock_family *const *f = families; *f; f++)
 		if ((*f)->family == family)
 			return *f;

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from cluster_lib import build_dir
+from cluster_lib.cluster import wait_until
 from cluster_lib.programs import counters
 
 
@@ -15,7 +16,7 @@ def checks(text):
 
 
 @pytest.mark.parametrize("program", ["t_fork", "t_signal", "t_mem", "t_pipe", "t_clock", "t_reclock", "t_shared", "t_event", "t_calls",
-                                     "t_timers", "t_pty", "t_threads", "t_threadsig", "t_futex"])
+                                     "t_timers", "t_pty", "t_unix", "t_threads", "t_threadsig", "t_futex"])
 def test_program(cluster, program):
     host = subprocess.run([f"{build_dir()}/user/test/{program}"], capture_output=True, text=True, timeout=60, check=False)
     assert host.returncode == 0, f"on the host, whose result is the normal one:\n{host.stdout}{host.stderr}"
@@ -84,3 +85,25 @@ def test_nothing_is_left_behind(cluster):
     assert not more, f"kept: {more}"
     lost = before["frames"] - after["frames"]
     assert lost <= 16, f"{lost} frames are lost"
+
+
+def test_sockets_that_hold_each_other_are_found(cluster):
+    """Pairs in their own queues, which no process can come to any more; and users that are killed."""
+    c = cluster(1)
+    begun = {}
+
+    def left():
+        now = counters(c, 1)
+        return {name: now[name] for name in ("ofiles", "sockets", "kmem_bytes")}
+
+    def gone(what):
+        wait_until(lambda: left()["ofiles"] <= begun["ofiles"] and left()["sockets"] <= begun["sockets"], 20, what=what)
+
+    begun.update(left())
+    c.sh(1, "t_unix --loops 20")
+    gone("the first sockets are gone")
+    before = left()
+    c.sh(1, "t_unix --loops 300")
+    c.sh(1, "for i in 1 2 3 4 5 6; do t_unix >/dev/null & sleep 0.1; kill -KILL $!; done; wait; rm -rf /tmp/t_unix*")
+    gone("all sockets are gone")
+    assert left()["kmem_bytes"] - before["kmem_bytes"] < 8192, f"{before} {left()}"
