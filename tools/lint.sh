@@ -30,7 +30,7 @@ format() {
 compilations() {
 	local musl
 	musl=$("$MUSL_GCC" -E -v -x c /dev/null 2>&1 | sed -n '/^#include </,/^End/s/^ //p' | head -1)
-	env -u MAKEFLAGS "$MAKE" -nB BUILD="$BUILD" all host-tests-built netbench moves 2>/dev/null |
+	env -u MAKEFLAGS "$MAKE" -nB BUILD="$BUILD" all host-tests-built netbench moves switchbench 2>/dev/null |
 		sed -e ':a' -e '/\\$/N; s/\\\n//; ta' |
 		awk -v musl="$musl" -v musl_gcc="$MUSL_GCC" '
 		/(^|[ \/])(gcc|[a-z0-9_-]+-gcc) / {

@@ -111,7 +111,7 @@ static void serve(const char *dir, size_t every)
 	static struct end e;
 	uint8_t ack[4 + SMALL];
 	size_t due = 0;
-	unsigned frames;
+	unsigned frames = 0;
 
 	join(&e, dir, 2);
 	make_frame(ack, 2, 1, SMALL);
