@@ -99,8 +99,8 @@ static bool know_self(void)
 	return self.incarnation != 0;
 }
 
-/* About what comes from outside: a line a second, so that nobody can fill the log. */
-static void complain(const char *which, unsigned node, const char *why)
+/* Whoever is on the wire can make connections end: a line a second about it, so that nobody can fill the log. */
+static void complain(const char *what, unsigned node, const char *why)
 {
 	static uint64_t last, unsaid;
 	uint64_t now = wh_now();
@@ -111,7 +111,7 @@ static void complain(const char *which, unsigned node, const char *why)
 	}
 	if (unsaid)
 		serve_log("%llu more like the following", (unsigned long long)unsaid);
-	serve_log("closing %s node %u: %s", which, node, why);
+	serve_log("%s node %u: %s", what, node, why);
 	last = now;
 	unsaid = 0;
 }
@@ -159,7 +159,8 @@ static const char *judge_age(struct peer *p, uint64_t incarnation)
 }
 
 static const char *const damaged = "a wrong tag: damaged, or somebody else's bytes";
-static const char *const the_one_to = "the connection to", *const one_from = "a connection from";
+static const char *const the_one_to = "closing the connection to",
+			 *const one_from = "closing a connection from";
 
 /* ---- the connection we open ---- */
 
@@ -276,8 +277,7 @@ static void on_out_down(struct net_stream *s, int why)
 	struct peer *p = net_arg(s);
 
 	if (p->up || p->failures == 0)
-		serve_log("connection to node %u: %s", p->node,
-			  why ? strerror(-why) : "closed by it");
+		complain("connection to", p->node, why ? strerror(-why) : "closed by it");
 	p->out = NULL;
 	lost_out(p);
 }

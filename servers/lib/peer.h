@@ -19,7 +19,7 @@
  * repeated ids.
  *
  * Bytes that are not ours (garbage, another version, another cluster's, a wrong node's) are answered
- * by closing that connection with a log line. Before CONFIRM a connection costs us 120 bytes of
+ * by closing that connection with a log line. Before CONFIRM a connection costs us 5 kB of
  * memory and two hashes, and there is at most one such of each node.
  */
 #ifndef SERVERS_LIB_PEER_H

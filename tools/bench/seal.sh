@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # seal.sh [--rounds N]: what it costs to authenticate and encrypt: a channel between the same server of two nodes beside the cipher
-# alone, which one of these nodes measures just before and after. Exit status 0 if the encrypted channel reaches the goal.
+# alone, which one of these nodes measures just before and after. Of all rounds the best counts, for either: others on the machine
+# can only make it slower. Exit status 0 if the encrypted channel reaches the goal.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 goal=60 rounds=3
@@ -25,17 +26,15 @@ measure() {
 		/round trip of 64/ { trip = $(NF - 1) }
 		END { if (n != 2 || !flood) exit 1; print flood, seal / n, open / n, trip }'
 }
-median() { sort -n | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
 reached=0
 printf '%-10s %14s %14s %14s %9s %14s\n' mode "channel MB/s" "seal MB/s" "open MB/s" share "64 bytes us"
 for mode in 0 1; do
 	rows=''
 	for ((i = 0; i < rounds; i++)); do rows+=$(measure $mode)$'\n'; done
-	col() { awk -v c="$1" 'NF { print (c == 5 ? 100 * $1 / $2 : $c) }' <<<"$rows" | median; }
-	share=$(col 5)
-	[ $mode = 1 ] || reached=$(awk -v s="$share" -v g=$goal 'BEGIN { print (s >= g) }')
-	printf '%-10s %14.1f %14.1f %14.1f %8.0f%% %14.0f\n' "$([ $mode = 1 ] && echo plain || echo encrypted)" "$(col 1)" "$(col 2)" "$(col 3)" "$share" "$(col 4)"
+	read -r channel seal open trip share < <(awk 'NF { if ($1 > c) c = $1; if ($2 > s) s = $2; if ($3 > o) o = $3; if (!t || $4 < t) t = $4 }
+		END { printf "%.1f %.1f %.1f %.0f %.0f\n", c, s, o, t, 100 * c / s }' <<<"$rows")
+	[ $mode = 1 ] || reached=$((share >= goal))
+	printf '%-10s %14s %14s %14s %8s%% %14s\n' "$([ $mode = 1 ] && echo plain || echo encrypted)" "$channel" "$seal" "$open" "$share" "$trip"
 done
 if [ "$reached" = 1 ]; then
 	echo "the encrypted channel reaches the goal of $goal % of the cipher alone"
