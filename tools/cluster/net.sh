@@ -65,14 +65,14 @@ net_restart() {
 	wait
 }
 
-# Damage begins when every node has said that it knows.
+# Damage begins when every node has said that it knows what to expect.
 net_wait_link() {
 	local i why
 	for ((i = 0; i < 50; i++)); do
 		if why=$(switch_ask link 2>&1); then return 0; fi
 		sleep 0.1
 	done
-	die "damage has not begun: ${why#*; }; it will when they have (./run-qemu.sh net show)"
+	die "not all nodes know yet: ${why#*; }; nothing is damaged before they do (./run-qemu.sh net show)"
 }
 
 cmd_net() {
