@@ -61,8 +61,10 @@ unsigned nic_poll(struct nic *n, unsigned budget, void (*input)(void *arg, struc
 /* Show the card what was queued, and free what it has sent. */
 void nic_flush(struct nic *n);
 
-/* Frames that the card has not sent yet, as far as is known. */
-unsigned nic_unsent(struct nic *n);
+/* Frames that were ever queued; and how many of these, in their order, the card is known to be done
+ * with. */
+uint64_t nic_queued(const struct nic *n);
+uint64_t nic_done(const struct nic *n);
 
 /* Ask for a wake at the next frame. False: one is there already, poll again. */
 bool nic_sleep(struct nic *n);

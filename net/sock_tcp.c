@@ -64,7 +64,7 @@ static void unmark(struct sock *s)
 static void ring_free(struct ring *r)
 {
 	if (r->mem) {
-		mem_free(r->mem);
+		stack_free(r->mem);
 		sock_stats.ring_bytes -= r->size;
 	}
 	*r = (struct ring){0};

@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lwip/init.h"
 #include "lwip/etharp.h"
+#include "lwip/mem.h"
 #include "lwip/netif.h"
 #include "lwip/priv/tcp_priv.h"
 #include "lwip/stats.h"
@@ -297,6 +299,56 @@ static void tick(void *arg)
 	serve_timer(&tick_timer, now + tick_pause(), tick, NULL);
 }
 
+/* ---- memory that cards may still read ---- */
+
+/* For each block: frames that were queued on each card when it was given back. */
+struct limbo {
+	struct limbo *next;
+	void *mem;
+	uint64_t wire_mark, host_mark;
+};
+
+static struct limbo *limbo; /* the newest first */
+
+static bool sent(uint64_t wire_mark, uint64_t host_mark)
+{
+	return nic_done(wire.nic) >= wire_mark && (!host.nic || nic_done(host.nic) >= host_mark);
+}
+
+static void empty_limbo(void)
+{
+	for (struct limbo **link = &limbo; *link;) {
+		struct limbo *l = *link;
+
+		if (sent(l->wire_mark, l->host_mark)) {
+			*link = l->next;
+			mem_free(l->mem);
+			free(l);
+		} else {
+			link = &l->next;
+		}
+	}
+}
+
+void stack_free(void *mem)
+{
+	struct limbo now = {.mem = mem,
+			    .wire_mark = nic_queued(wire.nic),
+			    .host_mark = host.nic ? nic_queued(host.nic) : 0};
+	struct limbo *l = sent(now.wire_mark, now.host_mark) ? NULL : malloc(sizeof(*l));
+
+	if (!l && !sent(now.wire_mark, now.host_mark)) {
+		serve_log(
+			"a block of the heap is lost: no memory to remember it"); /* better than sent */
+	} else if (!l) {
+		mem_free(mem);
+	} else {
+		now.next = limbo;
+		*l = now;
+		limbo = l;
+	}
+}
+
 /* ---- the loop ---- */
 
 /* Before sleeping: take what has come, let it go to the clients, send what they and lwIP made of
@@ -312,6 +364,7 @@ static void poll_cards(void)
 	nic_flush(wire.nic);
 	if (host.nic)
 		nic_flush(host.nic);
+	empty_limbo();
 	uint64_t soon = serve_now() + FAST_NS;
 
 	/* Datagrams need no clock. */

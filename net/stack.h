@@ -18,6 +18,10 @@ void stack_start(void);
 /* Call fn after each batch of frames, and before what was made of it is sent. */
 void stack_deliver(void (*fn)(void));
 
+/* Give memory of lwIP's heap back as soon as no frame on its way points into it. What a segment points into may be freed when
+ * it is acknowledged; this is for a connection that ends before. */
+void stack_free(void *mem);
+
 /* The address of a node; its number from an address, 0 if it is none. */
 ip_addr_t stack_addr(unsigned node);
 unsigned stack_node(const ip_addr_t *addr);

@@ -72,6 +72,7 @@ struct nic {
 	uint8_t *trailers;    /* TX_SLOTS of NIC_TRAILER bytes, used in turn */
 	uint64_t trailers_phys;
 	unsigned next_trailer;
+	uint64_t queued, done; /* frames */
 	uint8_t address[6];
 	void (*wake)(void);
 	struct nic_stats stats;
@@ -284,8 +285,10 @@ static void reclaim(struct nic *n)
 {
 	struct pbuf *p;
 
-	while ((p = virtq_pop(&n->tx, NULL)))
+	while ((p = virtq_pop(&n->tx, NULL))) {
 		pbuf_free(p);
+		n->done++;
+	}
 }
 
 /* Is there room in p's own memory for our header, before what it holds? Only pbufs that were
@@ -347,6 +350,7 @@ err_t nic_send(struct nic *nic, struct pbuf *p, const void *tail, unsigned trail
 		return ERR_MEM;
 	}
 	nic->next_trailer++;
+	nic->queued++;
 	if (!copy)
 		pbuf_ref(p);
 	nic->stats.tx_frames++;
@@ -363,10 +367,14 @@ void nic_flush(struct nic *n)
 		reclaim(n);
 }
 
-unsigned nic_unsent(struct nic *n)
+uint64_t nic_queued(const struct nic *n)
 {
-	reclaim(n);
-	return n->tx.size - n->tx.free;
+	return n->queued;
+}
+
+uint64_t nic_done(const struct nic *n)
+{
+	return n->done;
 }
 
 /* ---- start ---- */

@@ -69,3 +69,16 @@ def test_a_peer_that_cannot_be_fetched_names_the_cure(tmp_path):
                        capture_output=True, stdin=subprocess.DEVNULL)
     assert r.returncode == 125 and f"put the package linux-image-VERSION-amd64_*.deb into {tmp_path}/linux" in r.stderr
     assert r.stdout == "" and not list((tmp_path / "linux").glob("[!.]*"))
+
+
+def test_the_network_in_one_short_round(tmp_path):
+    result = tmp_path / "result.json"
+    status, out, err = bench(tmp_path / "run", "net", "--quick", "--mb", "16", "--json", str(result))
+    assert status in (0, 1), err
+    assert "frames out" in out and "notifications" in out and "linux, MTU 60000" in out
+    rows = {row["name"]: row for row in json.loads(result.read_text())["rows"]}
+    assert set(rows) == {"bulk_default", "bulk_best", "trip_default", "trip_best"}
+    for row in rows.values():
+        assert "failed" not in row and row["ratio"] > 0 and len(row["a"]["samples"]) == len(row["b"]["samples"]) == 1
+    assert rows["bulk_default"]["b"]["median"] > rows["bulk_best"]["b"]["median"]  # frames of 60 kB do help Linux, too
+    assert os.listdir(tmp_path / "run") == ["net.samples"]

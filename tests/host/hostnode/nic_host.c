@@ -105,10 +105,14 @@ void nic_flush(struct nic *n)
 	(void)n;
 }
 
-unsigned nic_unsent(struct nic *n)
+uint64_t nic_queued(const struct nic *n)
 {
-	(void)n;
-	return 0;
+	return n->stats.tx_frames;
+}
+
+uint64_t nic_done(const struct nic *n)
+{
+	return n->stats.tx_frames; /* a frame is gone when it is sent */
 }
 
 bool nic_sleep(struct nic *n)
