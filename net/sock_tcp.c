@@ -21,12 +21,13 @@ enum {
 	CONNECTIONS_MAX = 200, /* of MEMP_NUM_TCP_PCB; the rest is the services' */
 	PRIORITY = TCP_PRIO_NORMAL -
 		   1, /* lwIP ends connections of users first when there are too many */
-	RING_SMALL = 16 * 1024,
+	RING_SMALL = 8 * 1024,
 	RING_LARGE = 1024 * 1024,
-	RINGS_MAX = 2560 * 1024,  /* bytes of all rings */
-	RING_STEP = 8,		  /* how much larger the next one is, when one is not enough */
-	RX_MAX = 8 * 1024 * 1024, /* received and not taken, of all sockets */
-	PACKETS_MAX = 1024,	  /* of one: small ones cost more than their bytes */
+	RINGS_MAX = 3 * 1024 * 1024,  /* bytes of all rings: enough for a small one for each */
+	RINGS_GROWN = 7 * 256 * 1024, /* beyond, none grows */
+	RING_STEP = 8,		      /* how much larger the next one is, when one is not enough */
+	RX_MAX = 8 * 1024 * 1024,     /* received and not taken, of all sockets */
+	PACKETS_MAX = 1024,	      /* of one: small ones cost more than their bytes */
 	SEGS = 64,
 };
 #define ORPHAN_NS (30 * SERVE_SEC)
@@ -441,6 +442,7 @@ static void begin_anew(struct sock *s)
 	ring_free(&s->ring);
 	ring_free(&s->old);
 	s->rx_start = s->rx_read = s->written = s->queued = s->acked = 0;
+	s->grow_at = 0;
 	s->eof = s->eof_told = s->shut = s->fin = s->acked_news = false;
 	s->error = 0;
 }
@@ -526,6 +528,20 @@ int sock_tcp_listen(struct sock *s, struct sock_req *q)
 
 /* ---- news, and the end ---- */
 
+/* When a ring has been filled once and most of it is not acknowledged, a larger one is worth its memory. */
+static void grow(struct sock *s)
+{
+	uint32_t size = LWIP_MIN(s->ring.size * RING_STEP, RING_LARGE);
+
+	if (!s->pcb || s->listening || s->ring.size == RING_LARGE || s->written < s->grow_at ||
+	    s->written - s->ring.start < s->ring.size ||
+	    s->written - s->acked <= s->ring.size / 2 || sock_stats.ring_bytes + size > RINGS_GROWN)
+		return;
+	ring_change(s, size);
+	s->grow_at = s->written + size; /* if there was no memory, not at once again */
+	sweep_soon();
+}
+
 void sock_tcp_news(struct sock *s, const struct sock_news *n)
 {
 	if (n->flags & SOCK_N_ACCEPTED && s->pcb)
@@ -536,12 +552,8 @@ void sock_tcp_news(struct sock *s, const struct sock_news *n)
 	s->written = n->written;
 	s->shut |= n->flags & SOCK_N_SHUT;
 	push(s);
-	if (s->pcb && !s->listening && s->ring.size < RING_LARGE &&
-	    s->written - s->ring.start >= s->ring.size &&
-	    s->written - s->acked > s->ring.size / 2 && !(n->flags & SOCK_N_CLOSE)) {
-		ring_change(s, LWIP_MIN(s->ring.size * RING_STEP, RING_LARGE));
-		sweep_soon();
-	}
+	if (!(n->flags & SOCK_N_CLOSE))
+		grow(s);
 }
 
 static void forget(struct sock *s)
