@@ -22,12 +22,12 @@ enum {
 	PRIORITY = TCP_PRIO_NORMAL -
 		   1, /* lwIP ends connections of users first when there are too many */
 	RING_SMALL = 8 * 1024,
-	RING_LARGE = 1024 * 1024,
-	RINGS_MAX = 3 * 1024 * 1024,  /* bytes of all rings: enough for a small one for each */
-	RINGS_GROWN = 7 * 256 * 1024, /* beyond, none grows */
-	RING_STEP = 8,		      /* how much larger the next one is, when one is not enough */
-	RX_MAX = 8 * 1024 * 1024,     /* received and not taken, of all sockets */
-	PACKETS_MAX = 1024,	      /* of one: small ones cost more than their bytes */
+	RING_LARGE = 512 * 1024,
+	RINGS_MAX = 2 * 1024 * 1024, /* bytes of all rings: enough for a small one for each */
+	RINGS_GROWN = 1152 * 1024,   /* beyond, none grows */
+	RING_STEP = 8,		     /* how much larger the next one is, when one is not enough */
+	RX_MAX = 4 * 1024 * 1024,    /* received and not taken, of all sockets */
+	PACKETS_MAX = 1024,	     /* of one: small ones cost more than their bytes */
 	SEGS = 64,
 };
 #define ORPHAN_NS (30 * SERVE_SEC)
@@ -132,6 +132,19 @@ static void rx_drop(struct sock *s)
 	s->rx = s->rx_last = s->untold = NULL;
 }
 
+static void rx_append(struct sock *s, struct pbuf *p)
+{
+	if (s->rx)
+		s->rx_last->next = p;
+	else
+		s->rx = p;
+	s->rx_last = p;
+	if (!s->untold)
+		s->untold = p;
+	s->rx_count++;
+	sock_stats.rx_bytes += p->len;
+}
+
 static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t err)
 {
 	struct sock *s = arg;
@@ -150,18 +163,14 @@ static err_t on_received(void *arg, struct tcp_pcb *pcb, struct pbuf *p, err_t e
 	}
 	if (s->rx_count >= PACKETS_MAX || sock_stats.rx_bytes >= RX_MAX)
 		return ERR_MEM; /* lwIP keeps it, and asks again */
-	if (s->rx)
-		s->rx_last->next = p;
-	else
-		s->rx = p;
-	if (!s->untold)
-		s->untold = p;
-	for (;; p = p->next) {
-		s->rx_count++;
-		sock_stats.rx_bytes += p->len;
-		s->rx_last = p;
-		if (!p->next)
-			break;
+	/* Of a repeated segment lwIP leaves packets without bytes in front: they would be taken for what has been read. */
+	for (struct pbuf *next; p; p = next) {
+		next = p->next;
+		p->next = NULL;
+		if (p->len > 0)
+			rx_append(s, p);
+		else
+			pbuf_free(p);
 	}
 	mark_ready(s);
 	stream_received(pcb);

@@ -139,6 +139,8 @@ static i64 take_bytes(struct inet *i, const struct sock_tell *t)
 		struct sock_seg *to = &i->seg[(i->seg_first + i->seg_count) % SOCK_SEGS_MAX];
 		if (copy_from_user(to, t->segs + k * sizeof *to, sizeof *to))
 			return -EFAULT;
+		if (!to->len)
+			continue;
 		i->seg_count++;
 		i->seg_bytes += to->len;
 	}
