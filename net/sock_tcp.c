@@ -363,10 +363,7 @@ void sock_tcp_set(struct sock *s)
 		ip_reset_option(pcb, SOF_KEEPALIVE);
 	if (s->listening)
 		return;
-	if (s->opt.nodelay)
-		tcp_nagle_disable(pcb);
-	else
-		tcp_nagle_enable(pcb);
+	stream_set_nodelay(pcb, s->opt.nodelay);
 	pcb->keep_idle = s->opt.keep_idle_s * 1000;
 	pcb->keep_intvl = s->opt.keep_interval_s * 1000;
 	pcb->keep_cnt = s->opt.keep_count;

@@ -245,3 +245,12 @@ void stream_output(struct tcp_pcb *pcb, size_t written)
 		uncork(pcb);
 	tcp_output(pcb);
 }
+
+void stream_set_nodelay(struct tcp_pcb *pcb, bool on)
+{
+	end_waiting(&corked, pcb);
+	if (on)
+		tcp_nagle_disable(pcb);
+	else
+		tcp_nagle_enable(pcb);
+}

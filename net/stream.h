@@ -7,6 +7,7 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,5 +54,8 @@ long stream_write(struct tcp_pcb *pcb, uint64_t request, size_t off, size_t len)
  * a little for the next piece, unless all else is acknowledged.
  */
 void stream_output(struct tcp_pcb *pcb, size_t written);
+
+/* The client decides on Nagle's rule. */
+void stream_set_nodelay(struct tcp_pcb *pcb, bool on);
 
 #endif
