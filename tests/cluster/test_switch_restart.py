@@ -16,26 +16,30 @@ def switch_pid(c):
 
 def test_connections_outlive_the_switch(fresh_cluster):
     c = fresh_cluster(2)
-    right = c.sh(1, "dd if=/dev/urandom of=/tmp/big bs=64k count=48 2>/dev/null; md5sum < /tmp/big | cut -d' ' -f1").strip()
+    right = c.sh(1, "dd if=/dev/urandom of=/tmp/big bs=64k count=8 2>/dev/null; md5sum < /tmp/big | cut -d' ' -f1").strip()
     assert c.sh(2, READ).strip() == right  # connects
     c.verb("net", "2", "dup=1%")
     before = c.sh(1, "netstats").splitlines()
-    reader = c.start(2, "sh", "-c", f"for i in 1 2 3 4; do {READ}; done")
+    reader = c.start(2, "sh", "-c", f"until [ -e /tmp/enough ]; do {READ}; done")
 
-    def frames():
-        return int(c.verb("net", "stats").stdout.splitlines()[1].split()[3])
-    wait_until(lambda: frames() > 200, what="traffic")
+    def traffic(when):
+        def frames():
+            return int(c.verb("net", "stats").stdout.splitlines()[1].split()[3])
+        first = frames()
+        wait_until(lambda: frames() > first + 60, 40, what=f"traffic {when}")
+    traffic("at first")
     c.verb("net", "restart")
-    wait_until(lambda: frames() > 200, what="traffic after a restart")
+    traffic("after a restart")
     os.kill(switch_pid(c), signal.SIGKILL)
     wait_until(lambda: b"switch   down" in c.verb("status", ok=False).stdout, what="status that tells")
     r = c.verb("net", "stats", ok=False)
     assert r.returncode != 0 and b"net restart" in r.stderr
     c.verb("net", "restart")
-    wait_until(lambda: frames() > 200, what="traffic after the switch was killed")
+    traffic("after the switch was killed")
     assert b"dup=1%" in c.verb("net", "show").stdout
-    out, _ = reader.communicate(timeout=100)
-    assert out.decode().split() == [right] * 4
+    c.sh(2, "touch /tmp/enough")
+    out, _ = reader.communicate(timeout=60)
+    assert len(out.split()) > 1 and set(out.decode().split()) == {right}
     for name in ("client.timed_out", "client.connections"):
         was, now = ([line for line in lines if line.startswith(name)] for lines in (before, c.sh(1, "netstats").splitlines()))
         assert was == now, "no connection had to be made again"
@@ -72,18 +76,18 @@ def stat(c, node, name):
 
 def test_damage_waits_for_the_nodes_and_is_found(cluster):
     c = cluster(2)
-    right = c.sh(1, "dd if=/dev/urandom of=/tmp/big bs=64k count=12 2>/dev/null; md5sum < /tmp/big | cut -d' ' -f1")
+    right = c.sh(1, "dd if=/dev/urandom of=/tmp/big bs=64k count=4 2>/dev/null; md5sum < /tmp/big | cut -d' ' -f1")
     wait_until(lambda: b"not acknowledged" not in c.verb("net", "show").stdout, 10, what="nodes that know what the wire is like")
     assert b"mode clean" in c.verb("net", "show").stdout
     found = stat(c, 2, "wire.bad_tail")
     c.verb("pause", 2)
     try:
-        r = c.verb("net", "1-2", "corrupt=8%", "bits=2", ok=False)
+        r = c.verb("net", "1-2", "corrupt=10%", "bits=2", ok=False)
         assert r.returncode != 0 and b"not acknowledged by node 2;" in r.stderr
         c.verb("resume", 2)
-        c.verb("net", "1-2", "corrupt=8%")
+        c.verb("net", "1-2", "corrupt=10%")
         assert b"mode checked" in c.verb("net", "show").stdout and b"damage on" in c.verb("net", "show").stdout
-        while stat(c, 2, "wire.bad_tail") < found + 5:
+        while stat(c, 2, "wire.bad_tail") < found + 3:
             assert c.sh(2, READ) == right
     finally:
         c.verb("resume", 2)
