@@ -22,6 +22,6 @@ void ipc_note(u32 svc, u64 bits); /* set notification bits */
 void ipc_note_all(u64 bits);	  /* of every service */
 bool ipc_service_up(u32 svc);
 struct proc;
-void inet_net_gone(void); /* the net server died: its sockets end (env/inet_net.c) */
+void inet_net_gone(void);	    /* the net server died: its sockets end (env/inet_net.c) */
 void ipc_proc_gone(struct proc *p); /* a server died: its callers get EIO */
 #endif

@@ -52,9 +52,9 @@ struct sock {
 	uint64_t rx_start, rx_read; /* position of rx; taken */
 	uint64_t written, queued, acked;
 	struct ring ring,
-		old;	/* old: what was written before the ring was changed is not all acked */
+		old;	  /* old: what was written before the ring was changed is not all acked */
 	uint64_t grow_at; /* written: then the ring may grow */
-	uint64_t swept; /* what was written at the last sweep */
+	uint64_t swept;	  /* what was written at the last sweep */
 	uint64_t orphan_since;
 };
 

@@ -91,3 +91,18 @@ def test_the_ports_of_services_are_closed_to_programs(cluster):
     c = cluster(1)
     text = c.sh(1, "nc -l -p 702 2>&1; nc 10.0.0.1 703 2>&1; tftp -g -l /tmp/x -r x 127.0.0.1 705 2>&1; true", timeout=60)
     assert text.lower().count("permission denied") == 3, text
+
+
+@pytest.mark.long
+def test_twenty_at_once(cluster):
+    """More than all windows together hold: what is refused is sent again, and every byte comes."""
+    c = cluster(2)
+    c.sh(1, "mkdir -p /tmp/www; dd if=/dev/urandom of=/tmp/www/f bs=64k count=80 2>/dev/null; httpd -p 8080 -h /tmp/www")
+    want = c.sh(1, "md5sum </tmp/www/f")
+    try:
+        got = c.sh(2, "for i in $(seq 20); do (wget -q -O - http://10.0.0.1:8080/f | md5sum) & done; wait", timeout=300)
+        assert got == want * 20
+    finally:
+        c.sh(1, "killall httpd; rm -r /tmp/www")
+    for node in (1, 2):
+        wait_nothing_left(c, node)
