@@ -173,6 +173,12 @@ void ipc_note(u32 svc, u64 bits)
 	wake_all(&ipc_ports[svc]->wait);
 }
 
+void ipc_note_quietly(u32 svc, u64 bits)
+{
+	if (svc < WH_SVC_MAX && ipc_ports[svc])
+		ipc_ports[svc]->notes |= bits;
+}
+
 void ipc_note_all(u64 bits)
 {
 	for (u32 s = 1; s < WH_SVC_MAX; s++)

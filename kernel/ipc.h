@@ -18,8 +18,11 @@ i64 ipc_call_intr(u32 svc, struct wh_msg *m, void *kbuf, size_t len, u32 bulk_fl
 int ipc_post(u32 svc, const struct wh_msg *m);
 /* Half of the places for open requests are taken: who can post later should, and leave the rest to those who cannot. */
 bool ipc_crowded(void);
-void ipc_note(u32 svc, u64 bits); /* set notification bits */
-void ipc_note_all(u64 bits);	  /* of every service */
+void ipc_note(u32 svc,
+	      u64 bits); /* The same without waking it: it hears of it when something else does. */
+void ipc_note_quietly(u32 svc, u64 bits);
+/* set notification bits */
+void ipc_note_all(u64 bits); /* of every service */
 bool ipc_service_up(u32 svc);
 struct proc;
 void inet_net_gone(void);	    /* the net server died: its sockets end (env/inet_net.c) */

@@ -172,7 +172,7 @@ static int begin_connect(struct inet *i, const struct inet_addr *to)
 	if (err)
 		return err;
 	if (i->s.type == SOCK_STREAM) { /* perhaps not its first */
-		i->read = i->read_told = i->written = i->acked = 0;
+		i->read = i->read_told = i->written = i->written_told = i->acked = 0;
 		i->seg_count = i->pieces_read = 0;
 		i->seg_bytes = i->ring_size = 0;
 		i->eof = false;

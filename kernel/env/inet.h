@@ -37,9 +37,9 @@ struct inet {
 
 	/* what the net server has yet to learn */
 	struct list news_link;
-	u32 news; /* enum sock_news_flags */
-	u64 read, read_told, written;
-	u32 pieces_read; /* since read_told */
+	u32 news;				    /* enum sock_news_flags */
+	u64 read, read_told, written, written_told; /* told: at the last news */
+	u32 pieces_read;			    /* since read_told */
 
 	/* a stream: received and not read, and the ring to write into */
 	struct sock_seg *seg; /* SOCK_SEGS_MAX of them; NULL: nothing has come yet */
@@ -74,6 +74,8 @@ i64 inet_request(struct inet *i, u32 type, struct sock_req *q, void *kbuf, size_
 int inet_announce(struct inet *i);
 /* The net server has something to learn of it. */
 void inet_news(struct inet *i, u32 flags);
+/* That more was written, when the server runs next for another reason: somebody must be sure that it will. */
+void inet_news_later(struct inet *i);
 /* Nobody uses it: tell, and free it. */
 void inet_close(struct inet *i, bool reset);
 /* A piece of the net server's memory: where the kernel sees it, and in *n (at most what it was) how far. NULL: it is gone. */

@@ -81,6 +81,15 @@ void inet_news(struct inet *i, u32 flags)
 	ipc_note(WH_SVC_NET, WH_NOTE_SOCK);
 }
 
+void inet_news_later(struct inet *i)
+{
+	if (!i->id)
+		return;
+	if (list_empty(&i->news_link))
+		list_push_back(&newsworthy, &i->news_link);
+	ipc_note_quietly(WH_SVC_NET, WH_NOTE_SOCK);
+}
+
 static void destroy(struct inet *i)
 {
 	list_remove(&i->news_link);
@@ -118,6 +127,7 @@ i64 wh_sys_sock_news(const u64 *arg)
 		n++;
 		i->news = 0;
 		i->read_told = i->read;
+		i->written_told = i->written;
 		i->pieces_read = 0;
 		list_remove(&i->news_link);
 		if (out.flags & SOCK_N_CLOSE)
@@ -283,7 +293,11 @@ void *inet_memory(u64 addr, u64 *n, bool write)
 {
 	const struct ipc_port *port = ipc_ports[WH_SVC_NET];
 	u64 phys = port ? vm_translate(port->owner->vm, addr, write) : 0;
-	*n = MIN(*n, PAGE_SIZE - (addr & PAGE_MASK));
+	u64 here = PAGE_SIZE - (addr & PAGE_MASK);
+	while (phys && here < *n &&
+	       vm_translate(port->owner->vm, addr + here, write) == phys + here)
+		here += PAGE_SIZE;
+	*n = MIN(*n, here);
 	return phys ? P2V(phys) : NULL;
 }
 

@@ -14,10 +14,14 @@
 /* The net server gets read memory back when so much of it has come together. */
 #define TELL_BYTES  (128u * 1024)
 #define TELL_PIECES 32u
+/* Bytes that the server knows of and the peer has not acknowledged. */
+#define QUIET_BYTES (192u * 1024)
+/* Copied at once: what lies together in the server's memory, and can be present together in the user's. */
+#define PIECE_MAX (16 * PAGE_SIZE)
 
 /* ---- the user's pages ---- */
 
-/* Make [at, at + n), within two pages, present for the caller. Returns when nothing had to be waited for. 0 or -EFAULT. */
+/* Make [at, at + n), at most PIECE_MAX, present for the caller. Returns when nothing had to be waited for. 0 or -EFAULT. */
 static int present(u64 at, u64 n, bool write)
 {
 	if (!user_range_ok(at, n))
@@ -51,7 +55,7 @@ static i64 fill(struct inet *i, const struct sock_io *io, u64 done)
 	u64 begin = done;
 	while (done < io->len) {
 		u64 n, at = sock_at(io, done, &n);
-		n = MIN(n, PAGE_SIZE);
+		n = MIN(MIN(n, PIECE_MAX), MAX(inet_ring_room(i), 1ul));
 		int err = present(at, n, false);
 		if (err)
 			return done > begin ? (i64)(done - begin) : err;
@@ -81,6 +85,16 @@ static i64 may_write(struct inet *i)
 	return i->state == INET_CONNECTED || i->state == INET_CONNECTING ? 0 : -EPIPE;
 }
 
+/* As long as the peer has much to acknowledge, the net server will run soon in any case: to switch to it for each write would
+ * cost more than the write. Who does not wait gets as far as it goes with each write: for him full is full. */
+static void tell_written(struct inet *i, bool nonblock)
+{
+	if (!nonblock && i->written_told >= i->acked + QUIET_BYTES)
+		inet_news_later(i);
+	else
+		inet_news(i, 0);
+}
+
 i64 inet_stream_send(struct inet *i, struct sock_io *io)
 {
 	bool nonblock = io->flags & MSG_DONTWAIT;
@@ -91,10 +105,12 @@ i64 inet_stream_send(struct inet *i, struct sock_io *io)
 		r = i->state == INET_CONNECTED ? fill(i, io, done) : 0;
 		if (r > 0) {
 			done += (u64)r;
-			inet_news(i, 0);
+			tell_written(i, nonblock);
 		}
 		if (r < 0 || done == io->len)
 			break;
+		if (!list_empty(&i->news_link))
+			inet_news(i, 0);
 		r = socket_wait(&i->s.writers, nonblock, deadline);
 		if (!r)
 			r = may_write(i);
@@ -141,7 +157,7 @@ static i64 drain(struct inet *i, struct sock_io *io, u64 done, bool peek)
 	bool discard = io->flags & MSG_TRUNC; /* TCP: the bytes are not wanted */
 	while (done < io->len) {
 		u64 n, at = sock_at(io, done, &n);
-		n = MIN(n, PAGE_SIZE);
+		n = MIN(MIN(n, PIECE_MAX), MAX(i->seg_bytes, 1ul));
 		int err = discard ? 0 : present(at, n, true);
 		if (err)
 			return done > begin ? (i64)(done - begin) : err;
