@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Ordinary network programs between nodes, unmodified: Debian's busybox (glibc), and busybox with musl (check --long)."""
 import contextlib
+import os
+import select
+import subprocess
+import time
 
 import pytest
 
@@ -18,30 +22,32 @@ def has(c, bb, *applets):
         pytest.skip(f"this busybox has no {' '.join(missing)}")
 
 
-@pytest.fixture(params=["/bin/busybox", pytest.param("/tmp/bbmusl", marks=pytest.mark.long)])
+@pytest.fixture(params=["/bin/busybox", pytest.param("/tmp/musl/busybox", marks=pytest.mark.long)])
 def net(request, cluster):
     """A cluster, and the busybox to use on both nodes."""
     c, bb = cluster(2), request.param
-    if bb == "/tmp/bbmusl":
+    if bb == "/tmp/musl/busybox":
         if not MUSL.exists():
             pytest.skip("make suites has not been run")
         for node in (1, 2):
+            c.sh(node, "mkdir -p /tmp/musl")
             c.put(node, MUSL, bb)
             c.sh(node, f"chmod 755 {bb}")
-    sockets = [counters(c, k)["sockets"] for k in (1, 2)]
+    files = [counters(c, k)["ofiles"] for k in (1, 2)]
     yield c, bb
     for k in (1, 2):  # whatever was used, nothing is left
-        wait_until(lambda k=k: counters(c, k)["sockets"] <= sockets[k - 1], 30, what=f"the sockets of node {k} are gone")
+        wait_until(lambda k=k: counters(c, k)["ofiles"] <= files[k - 1], 30, what=f"the open files of node {k} are gone")
 
 
 @contextlib.contextmanager
 def server(c, node, command):
-    """A server that runs in the foreground, while the test does."""
-    pid = c.spawn(node, command, "/tmp/server.log")
+    """A server while the test runs. Not in a shell's background, where it and its children would ignore SIGINT."""
+    p = c.start(node, "sh", "-c", f"echo $$ >/tmp/server.pid; exec {command}")
     try:
         yield
     finally:
-        c.sh(node, f"kill {pid} 2>/dev/null; cat /tmp/server.log; rm -f /tmp/server.log", ok=False)
+        c.sh(node, "kill $(cat /tmp/server.pid) 2>/dev/null", ok=False)
+        p.communicate(timeout=60)
 
 
 def random_file(c, node, name, kilobytes):
@@ -69,9 +75,11 @@ def test_who_and_where(net):
 def test_nc(net):
     c, bb = net
     want = random_file(c, 1, "/tmp/nc.in", 1500)
-    with server(c, 2, f"sh -c '{bb} nc -l -p 5001 >/tmp/nc.out'"):
+    # Its own input must not end first: nc ends when the other side has shut down, on Linux, too.
+    with server(c, 2, f"sh -c 'sleep 100 | {bb} nc -l -p 5001 >/tmp/nc.out'"):
         until_it_works(c, 1, f"{bb} nc node2 5001 </tmp/nc.in")
         wait_until(lambda: md5(c, 2, "/tmp/nc.out") == want, what="the file arrives whole")
+        c.sh(2, "killall sleep")
 
 
 def test_wget_from_httpd(net):
@@ -88,16 +96,48 @@ def test_wget_from_httpd(net):
     assert r.returncode != 0 and b"refused" in r.stderr
 
 
+class Terminal:
+    """A program whose input is typed when what it says asks for it."""
+
+    def __init__(self, command):
+        self.p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.said = ""
+
+    def expect(self, words, seconds=60):
+        end = time.monotonic() + seconds
+        while words not in self.said:
+            ready, _, _ = select.select([self.p.stdout], [], [], max(0, end - time.monotonic()))
+            piece = os.read(self.p.stdout.fileno(), 4096) if ready else b""
+            assert piece, f"{words!r} was not said, but {self.said!r}"
+            self.said += piece.decode(errors="replace").replace("\r", "")
+        self.said = self.said.partition(words)[2]
+
+    def type(self, text):
+        self.p.stdin.write(text.encode())
+        self.p.stdin.flush()
+
+
 def test_telnet(net):
     c, bb = net
     has(c, bb, "telnetd", "telnet")
     with server(c, 2, f"{bb} telnetd -F -p 2323 -l /bin/sh"):
-        typed = "sleep 1; echo 'tty; hostname; stty -a | grep -c icanon; echo sum $((6*7))'; sleep 1; echo 'sleep 100'; sleep 1; " \
-                "printf '\\003'; sleep 1; echo 'echo got $?; exit'; sleep 2"
-        until_it_works(c, 1, f"{bb} nc node2 2323 </dev/null")
-        said = c.sh(1, f"({typed}) | {bb} telnet node2 2323", ok=False).replace("\r", "")
-    for words in ("/dev/pts/0\n", "\nnode2\n", "\n1\n", "sum 42\n", "got 130\n"):
-        assert words in said, said
+        until_it_works(c, 1, f"(sleep 1; echo exit; sleep 1) | {bb} telnet node2 2323 | grep -q Enter")
+        t = Terminal(c.whctl(1, "exec", bb, "telnet", "node2", "2323"))
+        t.expect("# ")
+        t.type("tty; hostname; stty -a | grep -o ' icanon'; echo sum $((6*7))\n")
+        for words in ("/dev/pts/", "node2\n", " icanon\n", "sum 42\n"):
+            t.expect(words)
+        t.type("echo be''gins; sleep 100\n")
+        t.expect("begins\n")
+        time.sleep(1)
+        t.type("\003")
+        t.expect("# ")
+        t.type("echo got $?\n")
+        t.expect("got 130\n")
+        t.type("exit\n")
+        assert t.p.wait(timeout=30) is not None
+        t.p.stdin.close()
+        t.p.stdout.close()
     wait_until(lambda: counters(c, 2)["ptys"] == 0, what="the terminal is gone")
 
 
@@ -106,7 +146,7 @@ def test_tftp(net):
     has(c, bb, "tftpd", "tftp", "udpsvd")
     c.sh(2, "rm -rf /tmp/tftp; mkdir -p /tmp/tftp")
     there, back = random_file(c, 2, "/tmp/tftp/there", 100), random_file(c, 1, "/tmp/back", 100)
-    with server(c, 2, f"{bb} udpsvd -E 0 69 {bb} tftpd -c /tmp/tftp"):
+    with server(c, 2, f"sh -c 'cd /tmp/tftp && exec {bb} udpsvd -E 0 69 {bb} tftpd -c'"):  # not its option: there is no chroot
         until_it_works(c, 1, f"cd /tmp && {bb} tftp -g -r there -l tftp.out node2")
         assert md5(c, 1, "/tmp/tftp.out") == there
         c.sh(1, f"cd /tmp && {bb} tftp -p -l back -r back node2")
