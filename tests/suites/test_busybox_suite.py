@@ -22,9 +22,11 @@ ALL = "$(./busybox --list | grep -v '^bc$') busybox"
 
 
 def exceptions():
-    """name -> reason"""
+    """name -> reason, of those that fail; and of those that race with themselves, so that they may fail on any busy machine."""
     lines = (HERE / "busybox.exceptions").read_text().splitlines()
-    return dict((part.strip() for part in line.split("  ", 1)) for line in lines if line and not line.startswith("#"))
+    rows = dict((part.strip() for part in line.split("  ", 1)) for line in lines if line and not line.startswith("#"))
+    racy = {name.removeprefix("? "): reason for name, reason in rows.items() if name.startswith("? ")}
+    return {name: reason for name, reason in rows.items() if not name.startswith("? ")}, racy
 
 
 def results(text):
@@ -70,9 +72,9 @@ def compare(node, program, applets, timeout):
     passed, failed = results(got.stdout.decode(errors="replace"))
     linux, linux_failed = results(there.decode(errors="replace"))
     assert linux.total() > 10, f"the peer said {complaints.decode()[-2000:]}"
-    may = exceptions()
+    may, racy = exceptions()
     print(f"{program}: {passed.total()} passed, {failed.total()} failed; on Linux {linux.total()} and {linux_failed.total()}")
-    worse = {name: f"passed {passed[name]} times, on Linux {linux[name]}" for name in linux - passed if name not in may}
+    worse = {name: f"passed {passed[name]} times, on Linux {linux[name]}" for name in linux - passed if name not in may and name not in racy}
     assert not worse, f"{passed.total()} passed, on Linux {linux.total()}: {worse}\n{got.stderr.decode(errors='replace')[-1500:]}"
     stale = [name for name in may if passed[name] and not failed[name]]
     assert not stale, f"no exceptions any more: {stale}"
@@ -85,9 +87,9 @@ def test_busybox_quick(node):
 @pytest.mark.long
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_busybox(node, program):
-    compare(node, PROGRAMS[program], ALL, 3000)
+    compare(node, PROGRAMS[program], ALL, 6000)
 
 
 @pytest.mark.long
 def test_busybox_bc(node):
-    compare(node, PROGRAMS["musl"], "bc", 3600)
+    compare(node, PROGRAMS["musl"], "bc", 6000)
