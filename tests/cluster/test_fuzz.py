@@ -56,12 +56,23 @@ def load_report(rng, incarnation, seq):
     return bytes(r)
 
 
+def open_all(c):
+    """Every channel that nodes 1 and 2 may want is open before anything is counted, and none comes by itself."""
+    for node in (1, 2):
+        c.sh(node, "load off")
+    pid = c.spawn(1, "sleep 1000")
+    c.sh(1, f"migrate {pid} 2")
+    c.sh(2, f"migrate {pid} 1")
+    c.sh(1, f"kill -9 {pid}; cat /n/2/etc/passwd >/dev/null")
+    c.sh(2, "cat /n/1/etc/passwd >/dev/null")
+
+
 @pytest.fixture
 def insider(fresh_cluster):
     """Node 3 is compromised: its cable and the cluster's key are ours."""
     c = fresh_cluster(3, "--plain")
     c.sh(2, "echo precious >/n/1/tmp/kept && cat /n/1/tmp/kept")
-    c.sh(1, "load off; chmod 700 /tmp/kept")
+    open_all(c)
     c.verb("kill", 3)
     wait_until(lambda: "silent: suspected" in c.log(1), what="node 3 is missed")
     with open(f"{c.run_dir}/key", "rb") as f:
@@ -122,7 +133,7 @@ def test_an_insider_that_says_anything(insider, messages):
 @pytest.mark.long
 def test_half_a_million_frames_without_the_key(fresh_cluster):
     c = fresh_cluster(3)
-    c.sh(2, "cat /n/1/etc/passwd")
+    open_all(c)
     c.verb("kill", 3)
     wire = Wire(c.run_dir, 3)
     before, heap = servers(c), netstats(c, 1)
