@@ -15,7 +15,7 @@
 #define TELL_BYTES  (128u * 1024)
 #define TELL_PIECES 32u
 /* Bytes that the server knows of and the peer has not acknowledged. */
-#define QUIET_BYTES (192u * 1024)
+#define QUIET_BYTES (640u * 1024)
 /* Copied at once: what lies together in the server's memory, and can be present together in the user's. */
 #define PIECE_MAX (16 * PAGE_SIZE)
 
