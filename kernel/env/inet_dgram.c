@@ -55,8 +55,11 @@ static struct datagram *take_first(struct inet *i)
 
 void inet_dgram_drop(struct inet *i)
 {
-	while (!list_empty(&i->datagrams))
-		kfree(take_first(i));
+	list_for_each_safe(d, &i->datagrams, struct datagram, link) {
+		list_remove(&d->link);
+		account(i, d, false);
+		kfree(d);
+	}
 }
 
 /* ---- sending ---- */
@@ -150,10 +153,8 @@ i64 inet_dgram_recv(struct inet *i, struct sock_io *io)
 		if (r)
 			return r;
 	}
-	struct datagram *d = container_of(i->datagrams.next, struct datagram, link);
-	list_remove(
-		&d->link); /* the copy may wait for a page: nobody else gets this one meanwhile */
-	i->datagram_bytes -= d->len;
+	/* The copy may wait for a page: nobody else gets this one meanwhile. */
+	struct datagram *d = take_first(i);
 	u64 n = MIN((u64)d->len, io->len);
 	int err = sock_scatter(io, 0, d->bytes, n);
 	if (!err)

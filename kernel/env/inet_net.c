@@ -101,8 +101,7 @@ static void destroy(struct inet *i)
 
 void inet_close(struct inet *i, bool reset)
 {
-	while (!list_empty(&i->queue)) {
-		struct inet *c = container_of(i->queue.next, struct inet, queue_link);
+	list_for_each_safe(c, &i->queue, struct inet, queue_link) {
 		list_remove(&c->queue_link);
 		inet_close(c, true);
 	}

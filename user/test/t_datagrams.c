@@ -157,6 +157,21 @@ static void messages(void)
 	close(c);
 }
 
+/* More in all than may ever wait: what was read has given its place back. */
+static void many(void)
+{
+	static char buf[5000];
+	struct sockaddr_in at;
+	int s = bound(&at), c = socket(AF_INET, SOCK_DGRAM, 0), n = 0;
+
+	while (n < 2000 && sendto(c, buf, sizeof(buf), 0, SA(&at)) == sizeof(buf) &&
+	       ready(s, 1000) == POLLIN && recv(s, buf, sizeof(buf), 0) == sizeof(buf))
+		n++;
+	t_check(n == 2000, "two thousand, one after the other", "only %d", n);
+	close(s);
+	close(c);
+}
+
 static uint16_t sum(const void *data, size_t len)
 {
 	const uint16_t *p = data;
@@ -210,6 +225,7 @@ int main(void)
 	sending();
 	connected();
 	messages();
+	many();
 	echo();
 	return t_end();
 }
