@@ -96,14 +96,13 @@ def test_sockets_that_hold_each_other_are_found(cluster):
         now = counters(c, 1)
         return {name: now[name] for name in ("ofiles", "kmem_bytes")}
 
-    def gone(what):
-        wait_until(lambda: left()["ofiles"] <= begun["ofiles"], 20, what=what)
+    def use(loops):
+        c.sh(1, f"t_unix --loops {loops}")
+        c.sh(1, "for i in 1 2 3 4 5 6; do t_unix >/dev/null & sleep 0.1; kill -KILL $!; done; wait; rm -rf /tmp/t_unix*")
+        wait_until(lambda: left()["ofiles"] <= begun["ofiles"], 20, what="all sockets are gone")
 
     begun.update(left())
-    c.sh(1, "t_unix --loops 20")
-    gone("the first sockets are gone")
+    use(20)  # what grows once has grown
     before = left()
-    c.sh(1, "t_unix --loops 300")
-    c.sh(1, "for i in 1 2 3 4 5 6; do t_unix >/dev/null & sleep 0.1; kill -KILL $!; done; wait; rm -rf /tmp/t_unix*")
-    gone("all sockets are gone")
+    use(300)
     assert left()["kmem_bytes"] - before["kmem_bytes"] < 8192, f"{before} {left()}"
