@@ -19,7 +19,7 @@
 #include "msg_migrate.h"
 #include "wh.h"
 
-enum { BASE = 100, ROUNDS = 20, PAGES = 300 };
+enum { BASE = 100, ROUNDS = 20, REPEATS = 6, PAGES = 300 };
 
 static volatile sig_atomic_t signalled;
 
@@ -160,20 +160,18 @@ static void there_and_back(unsigned ms)
 	result(status == 0, "the process has not noticed, and got its signal once", text);
 }
 
-/* The servers have regions and frames of their own, a few more or less; of the process nothing may
- * stay. */
-static void nothing_left(const struct wh_counters *a, const struct wh_counters *b)
+/* The servers have memory of their own, which may become more once, when more comes together than before: with a busy host in any
+ * round. A leak is more after every round. */
+static bool nothing_left(const struct wh_counters *a, const struct wh_counters *b, char *text,
+			 size_t size)
 {
-	static char text[256];
-	snprintf(text, sizeof(text),
-		 "stubs %ld, processes %ld, regions %ld, held files %ld, frames %ld",
+	snprintf(text, size, "stubs %ld, processes %ld, regions %ld, held files %ld, frames %ld",
 		 (long)(b->stubs - a->stubs), (long)(b->procs - a->procs),
 		 (long)(b->regions - a->regions), (long)(b->fobjs - a->fobjs),
 		 (long)(a->frames_free - b->frames_free));
 	printf("moves: more than before: %s\n", text);
-	result(a->stubs == b->stubs && a->procs == b->procs && b->regions <= a->regions + 2 &&
-		       a->fobjs == b->fobjs && a->frames_free <= b->frames_free + 8,
-	       "nothing is left behind", text);
+	return a->stubs == b->stubs && a->procs == b->procs && b->regions <= a->regions &&
+	       a->fobjs == b->fobjs && a->frames_free <= b->frames_free;
 }
 
 static void killed_away(void)
@@ -210,13 +208,17 @@ int main(void)
 	       text);
 	kill(pid, SIGKILL);
 	wait_status(pid);
-	struct wh_counters c[3];
-	for (int i = 0; i < 3; i++) {
+	struct wh_counters before = counters(), now;
+	bool none = false;
+
+	for (int i = 0; i < REPEATS && !none; i++) {
 		there_and_back(6000);
 		sleep_ms(300);
-		c[i] = counters();
+		now = counters();
+		none = nothing_left(&before, &now, text, sizeof(text));
+		before = now;
 	}
-	nothing_left(&c[1], &c[2]);
+	result(none, "nothing is left behind", text);
 	killed_away();
 	printf("moves: end\n");
 	for (;;)
