@@ -8,7 +8,7 @@ set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 OUT=${WHIMBREL_RUN:-${BUILD:-build}/bench}
 cd "$ROOT"
-WHIMBREL_RUN=$OUT/net # of the cluster of two nodes; removed at the end
+export WHIMBREL_RUN=$OUT/net # of the cluster of two nodes; removed at the end
 . tools/cluster/common.sh
 . tools/bench/linux-vm.sh
 OUT=${RUN%/net}
