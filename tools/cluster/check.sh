@@ -48,7 +48,7 @@ check_nodes() {
 cmd_check() {
 	local marks=(-m 'not long')
 	PASSED=0 FAILED=0
-	EXTRA_PACKAGES="git clang-format cpio bzip2 ed tcl:tclsh tshark iperf check:/usr/include/check.h"
+	EXTRA_PACKAGES="git clang-format cpio bzip2 ed tcl:tclsh tshark iperf iproute2:ip wget check:/usr/include/check.h"
 	if [ "${1:-}" = --long ]; then
 		EXTRA_PACKAGES+=" clang-tidy"
 		marks=()
