@@ -68,7 +68,7 @@ def test_who_listens(cluster, tmp_path, options, readable):
     c.verb("net", "pcap", "stop")
     c.sh(2, f"kill -9 {pid}")
     data = pcap.read_bytes()
-    assert len(data) > 100000, "a process has moved"
+    assert len(data) > 40000, "a process has moved"  # sleep has touched some 15 pages
     for what in "memory", "file":
         assert (f"{what}: {TOKEN}".encode() in data) == readable, what
     for node in (1, 2):
