@@ -38,7 +38,9 @@ struct proc {
 	struct list children, sibling;
 	struct waitq child_wait; /* wait4 sleeps here */
 	i32 exit_status;	 /* wait status */
-	bool stopped_unwaited, continued_unwaited;
+	/* What wait4 has yet to tell: the signal that stopped it (stop_sig may be on its way, with the process), or 0; that it goes on. */
+	i32 stopped_unwaited;
+	bool continued_unwaited;
 	i32 stop_sig;
 
 	/* scheduling */

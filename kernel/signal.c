@@ -180,7 +180,7 @@ i64 signal_child_afar(const struct fs_child *q)
 		return -ESRCH;
 	if (p->state == PROC_AWAY) /* else it has come home, and brought its stop along */
 		p->stop_sig = q->stop_sig;
-	p->stopped_unwaited = q->stop_sig != 0;
+	p->stopped_unwaited = q->stop_sig;
 	p->continued_unwaited = !q->stop_sig;
 	tell_parent(p, q->code);
 	return 0;
@@ -192,7 +192,7 @@ static void resume_stopped(struct proc *p)
 	if (!p->stop_sig)
 		return;
 	p->stop_sig = 0;
-	p->stopped_unwaited = false;
+	p->stopped_unwaited = 0;
 	p->continued_unwaited = true;
 	if (p->parent)
 		wake_all(&p->parent->child_wait);
@@ -420,7 +420,7 @@ static void default_action(struct proc *p, int sig)
 	p->stop_sig = sig;
 	list_for_each(t, &p->threads, struct thread, proc_link)
 		interrupt_thread(t);
-	p->stopped_unwaited = true;
+	p->stopped_unwaited = sig;
 	p->continued_unwaited = false;
 	tell_parent(p, CLD_STOPPED);
 }

@@ -64,9 +64,10 @@ static void take(struct proc *c, u32 options, struct news *n)
 {
 	bool ended = c->state == PROC_ZOMBIE && (options & WEXITED);
 	*n = (struct news){.pid = c->pid, .uid = c->u ? c->u->names.uid : c->away_uid};
-	n->status = ended					      ? c->exit_status
-		    : c->continued_unwaited && (options & WCONTINUED) ? CONTINUED
-								      : (c->stop_sig << 8 | 0x7f);
+	n->status = ended ? c->exit_status
+		    : c->continued_unwaited && (options & WCONTINUED)
+			    ? CONTINUED
+			    : (c->stopped_unwaited << 8 | 0x7f);
 	if (c->u)
 		n->cpu_ns = c->u->cpu_ns + c->u->child_cpu_ns;
 	if (options & WNOWAIT)
@@ -75,7 +76,8 @@ static void take(struct proc *c, u32 options, struct news *n)
 		inherit_from_child(c);
 		proc_free(c);
 	} else {
-		c->stopped_unwaited = c->continued_unwaited = false;
+		c->stopped_unwaited = 0;
+		c->continued_unwaited = false;
 	}
 }
 
